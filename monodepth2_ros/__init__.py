@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dense depth from one camera, live in ROS 2: what runs on the robot."""

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors that a caller may want to tell apart; every message names what came and what to do."""
+
+
+class Monodepth2Error(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(Monodepth2Error):
+    """A parameter, argument or configuration key is unknown or outside its range."""
+
+
+class ImageError(Monodepth2Error):
+    """An image cannot be decoded: its geometry, encoding or payload is wrong."""
+
+
+class CalibrationError(Monodepth2Error):
+    """A camera calibration is unusable: not finite, of another size, or of an unknown model."""
+
+
+class ModelFileError(Monodepth2Error):
+    """A model file or checkpoint is missing, damaged, foreign or too new."""
+
+
+class DeviceError(Monodepth2Error):
+    """The requested compute device cannot be used."""
+
+
+class RecordingError(Monodepth2Error):
+    """A bag, video or image folder cannot be read or written."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras, depth and projection: the conventions of docs/conventions.md as code."""
