@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoder that turns encoder features into disparity at up to four resolutions.
+
+Source: Godard et al., ICCV 2019, supplementary table of the network: five stages, each a 3x3
+convolution, a nearest doubling, the encoder's features of that size beside it, and another 3x3
+convolution; all with reflection padding and ELU. Stage s works at 1 / 2^s of the input's size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monodepth2_ros.networks.resnet_encoder import Features
+
+STAGE_CHANNELS = (16, 32, 64, 128, 256)
+"""Channels of stage 0 (full size) to stage 4 (1/16)."""
+
+MAX_SCALES = 4
+"""Disparity can be read from stages 0 to 3."""
+
+
+def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
+    """A 3x3 convolution that keeps the size by reflecting the border."""
+    return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, padding_mode='reflect')
+
+
+class DecoderStage(nn.Module):
+    """Doubles the resolution and merges the encoder's features of the new size."""
+
+    def __init__(self, channels_in: int, channels_skip: int, channels_out: int) -> None:
+        super().__init__()
+        self.reduce = _convolution(channels_in, channels_out)
+        self.merge = _convolution(channels_out + channels_skip, channels_out)
+
+    def forward(self, x: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
+        """Map [B, C_in, h, w] and a skip [B, C_skip, 2h, 2w] or None to [B, C_out, 2h, 2w]."""
+        x = functional.elu(self.reduce(x), inplace=True)
+        x = functional.interpolate(x, scale_factor=2.0, mode='nearest')
+        if skip is not None:
+            x = torch.cat((x, skip), dim=1)
+        return functional.elu(self.merge(x), inplace=True)
+
+
+class DepthDecoder(nn.Module):
+    """Five stages, and one disparity head for each requested scale."""
+
+    def __init__(self, encoder_channels: Sequence[int], scales: Sequence[int]) -> None:
+        """Build the decoder.
+
+        Args:
+            encoder_channels: channels of the encoder's five feature maps, finest first.
+            scales: stages that get a disparity head, ascending, each 0 to 3.
+        """
+        super().__init__()
+        self.scales = tuple(scales)
+        inputs = (*STAGE_CHANNELS[1:], encoder_channels[-1])
+        skips = (0, *encoder_channels[:-1])
+        self.stages = nn.ModuleList(
+            DecoderStage(inputs[i], skips[i], STAGE_CHANNELS[i])
+            for i in range(len(STAGE_CHANNELS))
+        )
+        self.heads = nn.ModuleDict(
+            {str(s): _convolution(STAGE_CHANNELS[s], 1) for s in self.scales}
+        )
+
+    def forward(
+        self, features: Features, scales: Sequence[int] | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """Compute disparity.
+
+        Args:
+            features: the encoder's five maps, finest first.
+            scales: which of the decoder's scales to compute; all of them by default.
+
+        Returns:
+            one disparity map float [B, 1, H / 2^s, W / 2^s] in (0, 1) per scale, finest first.
+        """
+        wanted = self.scales if scales is None else tuple(scales)
+        disparities: list[torch.Tensor] = []
+        x = features[-1]
+        for i in range(len(self.stages) - 1, min(wanted) - 1, -1):
+            x = self.stages[i](x, features[i - 1] if i > 0 else None)
+            if i in wanted:
+                disparities.insert(0, torch.sigmoid(self.heads[str(i)](x)))
+        return tuple(disparities)
