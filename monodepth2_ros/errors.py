@@ -14,6 +14,10 @@ class ImageError(Monodepth2Error):
     """An image cannot be decoded: its geometry, encoding or payload is wrong."""
 
 
+class UnsupportedEncodingError(ImageError):
+    """A raw image names an encoding that this package does not decode itself."""
+
+
 class CalibrationError(Monodepth2Error):
     """A camera calibration is unusable: not finite, of another size, or of an unknown model."""
 

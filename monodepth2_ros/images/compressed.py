@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decode ``sensor_msgs/CompressedImage`` payloads: JPEG, PNG, WebP and BMP, told by content.
+
+The bytes decide, not the ``format`` field, which drivers fill in many ways; it is looked at for
+two cases only: compressed depth, which is refused, and a Bayer mosaic stored as a grey picture,
+which is interpolated. A damaged or cut-off file is refused: decoders fill what is missing with
+grey, and grey would become depth. EXIF rotation is ignored, since a calibration describes the
+sensor as mounted.
+"""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import ImageError
+from monodepth2_ros.images import pixels
+from monodepth2_ros.images.headers import JPEG_MAGIC, read_size
+from monodepth2_ros.images.messages import (
+    DEFAULT_MAX_PIXELS,
+    CompressedImage,
+    as_bytes,
+    check_size,
+    quoted,
+)
+
+# Some webcams leave a few stray bytes at the end of every scan; all pixels are there.
+_STRAY_BYTES = re.compile(r'\b\d{1,2} extraneous bytes before marker 0xd[0-79]')
+_BAYER_FORMAT = re.compile(r'bayer_(rggb|bggr|gbrg|grbg)(?:8|16)\b')
+
+
+def decode_compressed(
+    image: CompressedImage, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Decode a compressed image to RGB.
+
+    Args:
+        image: the message's fields. Bytes after the picture's end, such as padding, are ignored.
+        max_pixels: larger pictures are refused before they are decoded.
+
+    Returns:
+        RGB uint8 [H, W, 3], a new array; 16-bit samples v become round(v / 257), transparency is
+        dropped.
+
+    Raises:
+        ImageError: the content is compressed depth, of another format, too large, cut off or
+            damaged.
+    """
+    if 'compressedDepth' in image.format:
+        raise ImageError(
+            f'format {quoted(image.format)} is a depth image: expected a colour or grey picture; '
+            "remap to the camera's image topic"
+        )
+    data = as_bytes(image.data)
+    if data.size == 0:
+        raise ImageError(f'compressed image of format {quoted(image.format)} is empty')
+    try:
+        picture = _picture(data, max_pixels)
+    except ImageError as err:
+        raise ImageError(f'compressed image of format {quoted(image.format)}: {err}') from err
+    if picture.ndim == 3:
+        return picture
+    bayer = _BAYER_FORMAT.match(image.format)
+    return pixels.demosaic(bayer[1])(picture) if bayer else pixels.grey(picture)
+
+
+def _picture(data: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
+    """Decode to RGB uint8 [H, W, 3] or grey uint8 [H, W]."""
+    if data[:3].tobytes() == JPEG_MAGIC:
+        return _jpeg(data, max_pixels)
+    name, width, height = read_size(data.tobytes())
+    check_size(width, height, max_pixels)
+    return _by_opencv(data, name)
+
+
+def _jpeg(data: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+        check_size(width, height, max_pixels)
+        if colorspace in ('CMYK', 'YCCK'):
+            raise ImageError(f'JPEG of {colorspace} colour: expected YCbCr, RGB or grey')
+        colorspace = 'GRAY' if colorspace == 'Gray' else 'RGB'
+        pixels_out = _jpeg_pixels(data, colorspace)
+    except ValueError as err:
+        raise ImageError(
+            f'JPEG of {data.size} bytes is cut short or damaged: {err}; '
+            'check the link to the camera'
+        ) from err
+    return pixels_out[..., 0] if colorspace == 'GRAY' else pixels_out
+
+
+def _jpeg_pixels(data: NDArray[np.uint8], colorspace: str) -> NDArray[np.uint8]:
+    """Decode strictly; only stray bytes before the markers of a complete picture pass."""
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colorspace), np.uint8)
+    except ValueError as err:
+        if not _STRAY_BYTES.search(str(err)) or b'\xff\xd9' not in data[-4096:].tobytes():
+            raise
+    return np.asarray(simplejpeg.decode_jpeg(data, colorspace, strict=False), np.uint8)
+
+
+def _by_opencv(data: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        bgr = cv2.imdecode(data, flags)
+    except cv2.error as err:
+        raise ImageError(f'{name} file is damaged: {str(err).strip()}') from err
+    if bgr is None or bgr.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f'{name} file of {data.size} bytes is damaged or of an unusual kind')
+    return np.asarray(cv2.cvtColor(pixels.to_eight_bits(bgr), cv2.COLOR_BGR2RGB), np.uint8)
