@@ -25,11 +25,13 @@ from monodepth2_ros.model_description import (
     description_from_document,
     description_to_document,
 )
-from monodepth2_ros.networks.depth_net import DepthNet
+from monodepth2_ros.networks.state_check import misfit, skeleton
 from monodepth2_ros.typed_document import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from monodepth2_ros.networks.depth_net import DepthNet
 
     State = Mapping[str, torch.Tensor]
 
@@ -182,15 +184,9 @@ def _read_tensors(path: Path, data: bytes) -> dict[str, torch.Tensor]:
         raise refuse(path, f'is damaged ({err})', 'copy or download the file again') from err
 
 
-def _skeleton(description: ModelDescription) -> DepthNet:
-    """The described network without memory for its weights."""
-    with torch.device('meta'):
-        return DepthNet(description.network)
-
-
 def _build(description: ModelDescription, state: dict[str, torch.Tensor]) -> DepthNet:
     """The described network with the given weights, in evaluation mode."""
-    net = _skeleton(description)
+    net = skeleton(description.network)
     net.load_state_dict(state, strict=True, assign=True)
     return net.eval()
 
@@ -199,21 +195,12 @@ def _check_names(
     path: Path, description: ModelDescription, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Refuse tensors that are not exactly those of the described depth network."""
-    state = _skeleton(description).state_dict()
-    expected = {_DEPTH + name: tuple(tensor.shape) for name, tensor in state.items()}
-    rest = [name for name in shapes if name not in expected and not name.startswith(_POSE)]
-    faults = [f'{name} is missing' for name in expected if name not in shapes]
-    faults += [f'{name} does not belong there' for name in sorted(rest)]
-    faults += [
-        f'{name} has shape {list(shapes[name])}, not {list(shape)}'
-        for name, shape in expected.items()
-        if shapes.get(name, shape) != shape
-    ]
+    depth = {name: shape for name, shape in shapes.items() if not name.startswith(_POSE)}
+    faults = misfit(description.network, depth, prefix=_DEPTH)
     if faults:
-        shown = ', '.join(faults[:3]) + (f' and {len(faults) - 3} more' if faults[3:] else '')
         raise refuse(
             path,
-            f'does not hold the weights of {description.network.encoder} ({shown})',
+            f'does not hold the weights of {description.network.encoder} ({faults})',
             'write the model file again from the network it describes',
         )
 
