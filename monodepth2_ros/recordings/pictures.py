@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Videos and image folders as one camera: its images, and its calibration when one is given.
+
+Neither says when its frames were taken, except a folder whose files are named by nanoseconds. The
+first frame is otherwise stamped 1 s and the next ones follow at the frame rate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings import cdr
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE, Message, Topic
+from monodepth2_ros.recordings.recording import Recording
+
+IMAGE_TOPIC = '/camera/image_raw'
+INFO_TOPIC = '/camera/camera_info'
+FRAME_ID = 'camera_optical_frame'
+VIDEO_SUFFIXES = ('.mp4', '.mkv', '.avi', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts')
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.webp')
+
+_FIRST_STAMP_NS = 10**9
+_FOLDER_FPS = 10.0
+_STAMP_DIGITS = 16
+_MOST_PLAUSIBLE_FPS = 1000.0
+
+Frames = Iterator[tuple[int, NDArray[Any]]]
+
+
+class _PictureRecording(Recording):
+    """Frames of one camera, decoded while they are read."""
+
+    def __init__(
+        self,
+        path: Path,
+        stamps_ns: Callable[[int], int],
+        count: int,
+        given: CameraCalibration | None,
+    ) -> None:
+        self._stamps_ns = stamps_ns
+        topics = [Topic(name=IMAGE_TOPIC, type=IMAGE_TYPE, count=count)]
+        if given is not None:
+            topics.append(Topic(name=INFO_TOPIC, type=CAMERA_INFO_TYPE, count=count))
+        span = (stamps_ns(0), stamps_ns(count - 1))
+        super().__init__(path, topics, span, calibration=given)
+
+    def close(self) -> None:
+        """Nothing stays open between reads."""
+
+    def _frames(self, first: int) -> Frames:
+        """Stream (index, uint8 or uint16 [H, W] or [H, W, 3] BGR) from a frame on."""
+        raise NotImplementedError
+
+    def _read(
+        self, names: frozenset[str], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[Message]:
+        count = self.topic(IMAGE_TOPIC).count
+        first = _first_at(self._stamps_ns, count, start_ns)
+        for index, pixels in self._frames(first):
+            stamp_ns = self._stamps_ns(index)
+            if end_ns is not None and stamp_ns >= end_ns:
+                return
+            yield from self._messages_at(names, stamp_ns, pixels)
+
+    def _messages_at(
+        self, names: frozenset[str], stamp_ns: int, pixels: NDArray[Any]
+    ) -> Iterator[Message]:
+        if INFO_TOPIC in names and self.given_calibration is not None:
+            info = cdr.camera_info(self.given_calibration, stamp_ns=stamp_ns, frame_id=FRAME_ID)
+            yield Message(topic=INFO_TOPIC, type=CAMERA_INFO_TYPE, stamp_ns=stamp_ns, data=info)
+        if IMAGE_TOPIC in names:
+            encoding = _encoding(pixels)
+            data = cdr.image(pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id=FRAME_ID)
+            yield Message(topic=IMAGE_TOPIC, type=IMAGE_TYPE, stamp_ns=stamp_ns, data=data)
+
+
+class VideoRecording(_PictureRecording):
+    """A video file as a camera; frames come as ``bgr8``."""
+
+    def __init__(
+        self, path: Path, *, calibration: CameraCalibration | None = None, fps: float = 0.0
+    ) -> None:
+        """Open a video.
+
+        Args:
+            path: the file.
+            calibration: the camera's, published with every frame.
+            fps: true frame rate; 0 takes the container's word.
+
+        Raises:
+            RecordingError: OpenCV cannot decode it, or its rate is unknown.
+        """
+        count, container_fps = _probe_video(path)
+        rate = fps or container_fps
+        if not 0 < rate <= _MOST_PLAUSIBLE_FPS:
+            raise RecordingError(
+                f'{path} claims {rate:g} frames a second: give the true rate by fps'
+            )
+        super().__init__(path, _regular(rate), max(count, 1), calibration)
+
+    def _frames(self, first: int) -> Frames:
+        video = cv2.VideoCapture(str(self.path))
+        index = 0
+        try:
+            while index < first and video.grab():
+                index += 1
+            while True:
+                alive, pixels = video.read()
+                if not alive:
+                    return
+                yield index, pixels
+                index += 1
+        finally:
+            video.release()
+
+
+class ImageFolderRecording(_PictureRecording):
+    """A folder of images as a camera, in the order of their names or of the stamps these spell."""
+
+    def __init__(
+        self, path: Path, *, calibration: CameraCalibration | None = None, fps: float = 0.0
+    ) -> None:
+        """Open a folder.
+
+        Args:
+            path: the folder.
+            calibration: the camera's, published with every frame.
+            fps: frame rate; 0 takes stamps from names of 16 digits or more (ns), else 10 Hz.
+
+        Raises:
+            RecordingError: it holds no image.
+        """
+        self._files, stamps = _sorted_images(path)
+        if not self._files:
+            raise RecordingError(
+                f'{path} holds neither a bag nor images ({", ".join(IMAGE_SUFFIXES)})'
+            )
+        times = stamps.__getitem__ if stamps and not fps else _regular(fps or _FOLDER_FPS)
+        super().__init__(path, times, len(self._files), calibration)
+
+    def _frames(self, first: int) -> Frames:
+        for index, file in enumerate(self._files[first:], start=first):
+            pixels = cv2.imread(str(file), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+            if pixels is None:
+                raise RecordingError(f'{file} is no image that OpenCV can decode')
+            yield index, pixels
+
+
+def has_images(folder: Path) -> bool:
+    """Whether a folder holds at least one image file."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+
+
+def _probe_video(path: Path) -> tuple[int, float]:
+    video = cv2.VideoCapture(str(path))
+    try:
+        alive = video.isOpened() and video.read()[0]
+        count, fps = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+    finally:
+        video.release()
+    if not alive:
+        raise RecordingError(
+            f'{path} is no video that OpenCV can decode; convert it first, e.g. to H.264 in MP4'
+        )
+    return int(count), float(fps)
+
+
+def _sorted_images(folder: Path) -> tuple[list[Path], list[int]]:
+    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    if all(re.fullmatch(rf'\d{{{_STAMP_DIGITS},}}', path.stem) for path in files):
+        files.sort(key=lambda path: int(path.stem))
+        return files, [int(path.stem) for path in files]
+    return sorted(files, key=lambda path: path.name), []
+
+
+def _regular(fps: float) -> Callable[[int], int]:
+    return lambda index: _FIRST_STAMP_NS + round(index * 1e9 / fps)
+
+
+def _first_at(stamps_ns: Callable[[int], int], count: int, start_ns: int | None) -> int:
+    if start_ns is None:
+        return 0
+    return next((index for index in range(count) if stamps_ns(index) >= start_ns), count)
+
+
+def _encoding(pixels: NDArray[Any]) -> str:
+    names = {(np.uint8, 2): 'mono8', (np.uint16, 2): 'mono16', (np.uint8, 3): 'bgr8'}
+    encoding = names.get((pixels.dtype.type, pixels.ndim))
+    if encoding is None:
+        raise RecordingError(
+            f'images of {pixels.dtype} {pixels.shape} cannot be played; use 8-bit colour'
+        )
+    return encoding

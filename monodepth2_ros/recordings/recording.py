@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every recording offers: its topics, its time span and a stream of messages in time order.
+
+Stamps are nanoseconds since the epoch of the recording's own clock; the end is the last message's
+stamp.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.images import RawImage
+from monodepth2_ros.recordings import cdr
+from monodepth2_ros.recordings.messages import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_IMAGE_TYPE,
+    IMAGE_TYPE,
+    Message,
+    Topic,
+)
+
+_DEPTH_ENCODINGS = ('32FC', '64FC', '32SC', '16SC')
+
+
+class Recording(ABC):
+    """An opened recording; use it as a context manager.
+
+    Attributes:
+        path: the folder or file that was opened.
+        topics: the topics, in name order.
+        start_ns: stamp of the first message.
+        end_ns: stamp of the last message.
+        notes: what a user should know: parts that are missing, topics that cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        topics: Collection[Topic],
+        span_ns: tuple[int, int],
+        *,
+        calibration: CameraCalibration | None = None,
+        notes: Collection[str] = (),
+    ) -> None:
+        self.path = path
+        self.topics = tuple(sorted(topics, key=lambda topic: topic.name))
+        self.start_ns, self.end_ns = span_ns
+        self.given_calibration = calibration
+        self.notes = tuple(notes)
+
+    def __enter__(self) -> Recording:
+        """Give the recording itself: it is open from construction."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first message to the last."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def message_count(self) -> int:
+        """Messages on all topics."""
+        return sum(topic.count for topic in self.topics)
+
+    def topic(self, name: str) -> Topic:
+        """The topic of this name.
+
+        Raises:
+            RecordingError: there is none; the message lists those there are.
+        """
+        for topic in self.topics:
+            if topic.name == name:
+                return topic
+        names = ', '.join(topic.name for topic in self.topics) or 'none'
+        raise RecordingError(f'{self.path} has no topic {name!r}; it has: {names}')
+
+    def messages(
+        self,
+        topics: Collection[str] | None = None,
+        *,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> Iterator[Message]:
+        """Stream messages in time order, holding no more than a few in memory.
+
+        Args:
+            topics: names to give; all when None.
+            start_ns: first stamp to give.
+            end_ns: first stamp not to give.
+
+        Raises:
+            RecordingError: an unknown topic, or damage, told with what was read up to there.
+        """
+        wanted = [self.topic(name) for name in topics] if topics is not None else self.topics
+        names = frozenset(topic.name for topic in wanted)
+        source = self._read(names, start_ns, end_ns)
+        count, stamp_ns = 0, self.start_ns
+        while True:
+            try:
+                message = next(source, None)
+            except RecordingError:
+                raise
+            except Exception as err:
+                self._fail_damaged(count, stamp_ns, err)
+            if message is None:
+                return
+            yield message
+            count, stamp_ns = count + 1, message.stamp_ns
+
+    def image_topics(self) -> tuple[str, ...]:
+        """Names of the topics that hold camera images; depth images are none."""
+        return tuple(topic.name for topic in self.topics if self._is_camera(topic))
+
+    def calibration_topic(self, image_topic: str) -> str | None:
+        """The ``camera_info`` topic beside an image topic; None if there is none."""
+        base = image_topic.removesuffix('/compressed')
+        wanted = f'{base.rpartition("/")[0]}/camera_info'
+        names = {topic.name for topic in self.topics if topic.type == CAMERA_INFO_TYPE}
+        return wanted if wanted in names else None
+
+    def calibration(self, image_topic: str) -> CameraCalibration | None:
+        """The calibration given on opening, else the first recorded beside an image topic."""
+        if self.given_calibration is not None:
+            return self.given_calibration
+        name = self.calibration_topic(image_topic)
+        first = next(self.messages([name]), None) if name else None
+        return None if first is None else cdr.parse_calibration(first)
+
+    def _is_camera(self, topic: Topic) -> bool:
+        if topic.count == 0 or topic.name.endswith('/compressedDepth'):
+            return False
+        if topic.type == COMPRESSED_IMAGE_TYPE:
+            return True
+        return topic.type == IMAGE_TYPE and not self._holds_depth(topic.name)
+
+    def _holds_depth(self, name: str) -> bool:
+        first = next(self.messages([name]), None)
+        if first is None:
+            return True
+        picture = cdr.parse_image(first)
+        if not isinstance(picture, RawImage):
+            return False
+        encoding = picture.encoding.upper()
+        return encoding.startswith(_DEPTH_ENCODINGS) or (encoding == '16UC1' and 'depth' in name)
+
+    def _fail_damaged(self, count: int, stamp_ns: int, err: Exception) -> NoReturn:
+        raise RecordingError(
+            f'{self.path} is damaged: {count} messages could be read, up to '
+            f'{(stamp_ns - self.start_ns) / 1e9:.2f} s of {self.duration_s:.2f} s, then '
+            f'{type(err).__name__}: {err}. Use the readable part, or repair the file first'
+        ) from err
+
+    @abstractmethod
+    def _read(
+        self, names: frozenset[str], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[Message]:
+        """Stream the messages on these topics; any error means damage."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release files and temporary storage."""

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ROS 1 bags, their messages converted to CDR by the definitions that the bag itself carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from rosbags.convert.converter import is_same_wireformat
+from rosbags.interfaces import Connection
+from rosbags.rosbag1 import Reader
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings.cdr import known_type, typestore
+from monodepth2_ros.recordings.messages import Message, Topic, normal_type
+from monodepth2_ros.recordings.recording import Recording
+
+_HINT = '; `rosbag reindex` may repair a copy of it'
+_RENAMED = {'tf/msg/tfMessage': 'tf2_msgs/msg/TFMessage'}
+_ROS2_FORM = ('builtin_interfaces/msg/Time', 'std_msgs/msg/Header')
+
+
+class Rosbag1Recording(Recording):
+    """A ROS 1 ``.bag`` file."""
+
+    def __init__(self, path: Path, *, calibration: CameraCalibration | None = None) -> None:
+        """Open a bag.
+
+        Raises:
+            RecordingError: it is no bag, is damaged, or holds no message.
+        """
+        self._reader = _opened(path)
+        if not self._reader.message_count:
+            self._reader.close()
+            raise RecordingError(f'{path} is an intact bag without any message')
+        self._types, unknown = _bag_types(self._reader)
+        links = [link for link in self._reader.connections if link.msgtype not in unknown]
+        notes = [
+            f'messages of type {name} have no equal in ROS 2 and are left out'
+            for name in sorted(unknown)
+        ]
+        span = (self._reader.start_time, self._reader.end_time - 1)
+        super().__init__(path, _merge_topics(links), span, calibration=calibration, notes=notes)
+        self._links = links
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._reader.bio is not None:
+            self._reader.close()
+
+    def _read(
+        self, names: frozenset[str], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[Message]:
+        wanted = [link for link in self._links if link.topic in names]
+        if not wanted:
+            return
+        for link, stamp_ns, data in self._reader.messages(wanted, start_ns, end_ns):
+            cdr = bytes(self._types.ros1_to_cdr(data, link.msgtype))
+            yield Message(topic=link.topic, type=_ros2_type(link), stamp_ns=stamp_ns, data=cdr)
+
+
+def _opened(path: Path) -> Reader:
+    try:
+        reader = Reader(path)
+        reader.open()
+    except Exception as err:
+        reason = str(err) or type(err).__name__
+        raise RecordingError(
+            f'{path} is no readable ROS 1 bag ({reason}){_HINT if "index" in reason else ""}'
+        ) from err
+    return reader
+
+
+def _bag_types(reader: Reader) -> tuple[Typestore, set[str]]:
+    store = get_typestore(Stores.EMPTY)
+    store.register({name: typestore().fielddefs[name] for name in _ROS2_FORM})
+    unknown = set()
+    for link in reader.connections:
+        try:
+            types = get_types_from_msg(link.msgdef.data, link.msgtype)
+            store.register({name: types[name] for name in types if name not in _ROS2_FORM})
+        except Exception:
+            unknown.add(link.msgtype)
+        else:
+            if not _same_in_ros2(store, link):
+                unknown.add(link.msgtype)
+    return store, unknown
+
+
+def _same_in_ros2(store: Typestore, link: Connection) -> bool:
+    name = _ros2_type(link)
+    return not known_type(name) or is_same_wireformat(store, typestore(), link.msgtype, name)
+
+
+def _merge_topics(links: list[Connection]) -> list[Topic]:
+    topics: dict[str, Topic] = {}
+    for link in links:
+        before = topics.get(link.topic)
+        if before is None:
+            latched = bool(getattr(link.ext, 'latching', 0)) or link.topic == '/tf_static'
+            topics[link.topic] = Topic(
+                name=link.topic, type=_ros2_type(link), count=link.msgcount, latched=latched
+            )
+        else:
+            topics[link.topic] = replace(before, count=before.count + link.msgcount)
+    return list(topics.values())
+
+
+def _ros2_type(link: Connection) -> str:
+    name = normal_type(link.msgtype)
+    return _RENAMED.get(name, name)
