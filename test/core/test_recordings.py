@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings: what is written reads back, damage is named, and real bags of every kind open."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings import (
+    RecordingWriter,
+    cdr,
+    choose_camera,
+    image_frames,
+    open_recording,
+)
+from monodepth2_ros.recordings.cameras import cameras
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
+
+SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
+CALIBRATION = CameraCalibration(
+    width=8,
+    height=6,
+    D=(0.1, 0.0, 0.0, 0.0, 0.0),
+    K=(7.0, 0.0, 3.5, 0.0, 7.0, 2.5, 0.0, 0.0, 1.0),
+    P=(7.0, 0.0, 3.5, 0.0, 0.0, 7.0, 2.5, 0.0, 0.0, 0.0, 1.0, 0.0),
+)
+
+
+def picture(index):
+    return np.full((6, 8, 3), index, np.uint8)
+
+
+def image(index, encoding='rgb8', pixels=None):
+    pixels = picture(index) if pixels is None else pixels
+    return cdr.image(pixels, encoding=encoding, stamp_ns=index * 10**8, frame_id='cam')
+
+
+def info(index):
+    return cdr.camera_info(CALIBRATION, stamp_ns=index * 10**8, frame_id='cam')
+
+
+def write_camera(path, indices=range(10), namespace='/camera'):
+    with RecordingWriter(path) as writer:
+        writer.add_topic(f'{namespace}/image_raw', IMAGE_TYPE)
+        writer.add_topic(f'{namespace}/camera_info', CAMERA_INFO_TYPE)
+        for index in indices:
+            writer.write(f'{namespace}/image_raw', index * 10**8, image(index))
+            writer.write(f'{namespace}/camera_info', index * 10**8, info(index))
+    return path
+
+
+def write_plain(path, storage, mode=CompressionMode.NONE):
+    with_compression = Writer(path, version=8, storage_plugin=storage)
+    with_compression.set_compression(mode, CompressionFormat.ZSTD)
+    with with_compression as writer:
+        link = writer.add_connection('/camera/image_raw', IMAGE_TYPE, typestore=cdr.typestore())
+        for index in range(10):
+            writer.write(link, index * 10**8, image(index))
+    return path
+
+
+def stamps(path, **wanted):
+    with open_recording(path) as recording:
+        return [message.stamp_ns // 10**8 for message in recording.messages(**wanted)]
+
+
+def shared(name):
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f'the real recording {name} is not on this machine')
+    return path
+
+
+def test_what_is_written_reads_back(tmp_path):
+    with open_recording(write_camera(tmp_path / 'bag')) as recording:
+        frames = list(image_frames(recording))
+        assert [stamp for stamp, _ in frames] == [index * 10**8 for index in range(10)]
+        assert bytes(frames[3][1].data) == picture(3).tobytes()
+        assert (frames[3][1].encoding, frames[3][1].step) == ('rgb8', 24)
+        assert recording.calibration('/camera/image_raw') == CALIBRATION
+        assert recording.duration_s == pytest.approx(0.9)
+        assert [(topic.name, topic.count) for topic in recording.topics] == [
+            ('/camera/camera_info', 10),
+            ('/camera/image_raw', 10),
+        ]
+
+
+@pytest.mark.parametrize('storage', list(StoragePlugin))
+@pytest.mark.parametrize(
+    'mode', [CompressionMode.NONE, CompressionMode.FILE, CompressionMode.MESSAGE]
+)
+def test_every_storage_and_compression_reads_the_same(tmp_path, storage, mode):
+    path = write_plain(tmp_path / 'bag', storage, mode)
+    assert stamps(path) == list(range(10))
+    with open_recording(path) as recording:
+        assert bytes(next(image_frames(recording))[1].data) == picture(0).tobytes()
+
+
+@pytest.mark.parametrize('suffix', ['.mcap', '.db3.zstd'])
+def test_a_single_file_is_a_recording(tmp_path, suffix):
+    storage = StoragePlugin.MCAP if suffix == '.mcap' else StoragePlugin.SQLITE3
+    mode = CompressionMode.FILE if suffix.endswith('.zstd') else CompressionMode.NONE
+    folder = write_plain(tmp_path / 'bag', storage, mode)
+    assert stamps(folder / f'bag{suffix}') == list(range(10))
+
+
+def test_a_part_of_the_time_and_of_the_topics_is_read(tmp_path):
+    path = write_camera(tmp_path / 'bag')
+    names = ['/camera/image_raw']
+    assert stamps(path, topics=names, start_ns=3 * 10**8, end_ns=6 * 10**8) == [3, 4, 5]
+    with (
+        open_recording(path) as recording,
+        pytest.raises(RecordingError, match=r"no topic '/x'; it has: /camera/camera_info, /cam"),
+    ):
+        next(recording.messages(['/x']))
+
+
+@pytest.mark.parametrize('text', [None, '', 'rosbag2_bagfile_information:\n  relative_file_p'])
+def test_lost_metadata_is_told_and_the_bag_plays(tmp_path, text):
+    path = write_camera(tmp_path / 'bag')
+    (path / 'metadata.yaml').unlink()
+    if text is not None:
+        (path / 'metadata.yaml').write_text(text)
+    with open_recording(path) as recording:
+        assert len(list(recording.messages())) == 20
+        assert 'metadata.yaml is ' in recording.notes[0]
+        assert 'played the 1 storage files' in recording.notes[0]
+
+
+def split_bag(tmp_path):
+    """Two parts, in one folder, that overlap in time."""
+    first = write_camera(tmp_path / 'bag_0', range(0, 10, 2))
+    second = write_camera(tmp_path / 'bag_1', range(1, 10, 2))
+    folder = tmp_path / 'split'
+    folder.mkdir()
+    shutil.copy(first / 'bag_0.mcap', folder)
+    shutil.copy(second / 'bag_1.mcap', folder)
+    names = ''.join(f'  - bag_{number}.mcap\n' for number in range(3))
+    (folder / 'metadata.yaml').write_text(
+        f'rosbag2_bagfile_information:\n  relative_file_paths:\n{names}'
+    )
+    return folder
+
+
+def test_splits_merge_in_time_order_and_missing_ones_are_named(tmp_path):
+    folder = split_bag(tmp_path)
+    assert stamps(folder, topics=['/camera/image_raw']) == list(range(10))
+    with open_recording(folder) as recording:
+        assert recording.notes == ('1 of 3 parts are missing: bag_2.mcap',)
+        assert recording.topic('/camera/image_raw').count == 10
+
+
+def test_a_cut_off_part_is_named_and_the_others_play(tmp_path):
+    folder = split_bag(tmp_path)
+    part = folder / 'bag_0.mcap'
+    part.write_bytes(part.read_bytes()[:-40])
+    assert stamps(folder, topics=['/camera/image_raw']) == [1, 3, 5, 7, 9]
+    with open_recording(folder) as recording:
+        assert 'bag_0.mcap is cut off' in recording.notes[1]
+
+
+@pytest.mark.parametrize('share', [0.0, 0.05, 0.5, 0.9])
+@pytest.mark.parametrize('storage', list(StoragePlugin))
+def test_a_cut_off_bag_is_refused_with_the_reason(tmp_path, storage, share):
+    folder = write_plain(tmp_path / 'bag', storage)
+    (part,) = (path for path in folder.iterdir() if path.name != 'metadata.yaml')
+    content = part.read_bytes()
+    part.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(RecordingError, match=r'bag cannot be read: bag\.\w+ is '):
+        open_recording(folder)
+
+
+def test_damage_inside_is_told_with_what_was_read(tmp_path):
+    path = tmp_path / 'bag'
+    with RecordingWriter(path) as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        for index in range(4):
+            pixels = np.zeros((600, 800, 3), np.uint8)
+            writer.write('/camera/image_raw', index * 10**8, image(index, pixels=pixels))
+    part = path / 'bag.mcap'
+    content = bytearray(part.read_bytes())
+    middle = content.index(b'rgb8', len(content) // 2)
+    content[middle - 60 : middle] = b'\xff' * 60
+    part.write_bytes(content)
+    with open_recording(path) as recording, pytest.raises(RecordingError, match=r'is damaged: \d'):
+        list(recording.messages())
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_flipped_bytes_never_raise_anything_but_a_recording_error(tmp_path, seed):
+    path = write_camera(tmp_path / 'bag')
+    part = path / 'bag.mcap'
+    content = np.frombuffer(part.read_bytes(), np.uint8).copy()
+    generator = np.random.default_rng(seed)
+    content[generator.integers(0, content.size, 20)] ^= generator.integers(1, 255, 20, np.uint8)
+    part.write_bytes(content.tobytes())
+    try:
+        with open_recording(path) as recording:
+            for _ in image_frames(recording):
+                pass
+    except RecordingError as err:
+        assert str(path) in str(err) or '/camera' in str(err)
+
+
+def test_what_is_no_recording_is_refused_by_name(tmp_path):
+    with pytest.raises(RecordingError, match='does not exist: expected a rosbag2 folder'):
+        open_recording(tmp_path / 'nothing')
+    with pytest.raises(RecordingError, match='holds no recording: expected a rosbag2 folder'):
+        open_recording(tmp_path)
+    (tmp_path / 'notes.txt').write_text('x')
+    with pytest.raises(RecordingError, match='is not a recording by its name'):
+        open_recording(tmp_path / 'notes.txt')
+    (tmp_path / 'a.mcap').write_text('x')
+    with pytest.raises(RecordingError, match=r'a\.mcap cannot be read: a\.mcap is no readable'):
+        open_recording(tmp_path / 'a.mcap')
+
+
+def test_a_bag_without_messages_is_refused(tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+    with pytest.raises(RecordingError, match='intact bag without any message'):
+        open_recording(tmp_path / 'bag')
+
+
+def test_the_left_calibrated_camera_is_chosen_and_depth_is_no_camera(tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        for side in ('right', 'left'):
+            writer.add_topic(f'/{side}/image_raw', IMAGE_TYPE)
+            writer.add_topic(f'/{side}/camera_info', CAMERA_INFO_TYPE)
+            writer.write(f'/{side}/image_raw', 0, image(0))
+            writer.write(f'/{side}/camera_info', 0, info(0))
+        writer.add_topic('/a/depth', IMAGE_TYPE)
+        depth = np.ones((6, 8), np.float32)
+        writer.write('/a/depth', 0, image(0, '32FC1', depth))
+    with open_recording(tmp_path / 'bag') as recording:
+        assert [camera.image for camera in cameras(recording)] == [
+            '/left/image_raw',
+            '/right/image_raw',
+        ]
+        assert choose_camera(recording).info == '/left/camera_info'
+        assert choose_camera(recording, '/right').image == '/right/image_raw'
+        with pytest.raises(RecordingError, match="no camera '/up'; its cameras are: /left/image"):
+            choose_camera(recording, '/up')
+
+
+def test_a_given_calibration_overrides_the_recorded_one(tmp_path):
+    other = CameraCalibration(width=8, height=6, K=(9.0, 0, 4, 0, 9, 3, 0, 0, 1))
+    path = write_camera(tmp_path / 'bag')
+    with open_recording(path, calibration=other) as recording:
+        assert recording.calibration('/camera/image_raw') == other
+
+
+def test_writing_refuses_what_it_cannot_describe(tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        with pytest.raises(RecordingError, match="no definition of the message type 'my/msg/Own'"):
+            writer.add_topic('/own', 'my/msg/Own')
+        with pytest.raises(RecordingError, match='/image was not announced'):
+            writer.write('/image', 0, b'')
+    with pytest.raises(RecordingError, match='exists already'):
+        RecordingWriter(tmp_path / 'bag')
+
+
+def test_an_interrupted_bag_keeps_what_was_written(tmp_path):
+    with pytest.raises(KeyboardInterrupt), RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.write('/camera/image_raw', 5 * 10**8, image(5))
+        raise KeyboardInterrupt
+    assert stamps(tmp_path / 'bag') == [5]
+
+
+def test_definitions_and_offered_qos_are_embedded(tmp_path):
+    from mcap.reader import make_reader
+
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic('/tf_static', 'tf2_msgs/msg/TFMessage', latched=True)
+        writer.write('/camera/image_raw', 0, image(0))
+    with (tmp_path / 'bag' / 'bag.mcap').open('rb') as stream:
+        summary = make_reader(stream).get_summary()
+    schema = next(item for item in summary.schemas.values() if item.name == IMAGE_TYPE)
+    assert schema.encoding == 'ros2msg'
+    assert b'MSG: std_msgs/Header' in schema.data
+    with open_recording(tmp_path / 'bag') as recording:
+        assert recording.topic('/tf_static').latched
+        assert not recording.topic('/camera/image_raw').latched
+
+
+def test_a_patched_stamp_changes_nothing_else():
+    data = cdr.restamped(image(3), 1_234_567_890_123_456_789)
+    assert cdr.header_stamp_ns(data) == 1_234_567_890_123_456_789
+    assert cdr.restamped(data, 3 * 10**8) == image(3)
+    assert cdr.begins_with_header(IMAGE_TYPE)
+    assert not cdr.begins_with_header('tf2_msgs/msg/TFMessage')
+    with pytest.raises(RecordingError, match='3 bytes holds no header'):
+        cdr.header_stamp_ns(b'abc')
+
+
+@pytest.mark.parametrize(
+    ('name', 'messages', 'images'),
+    [
+        ('kitti_0039', 1857, 319),
+        ('hololens_rgbd', 1000, 200),
+        ('bags/test_bag_mcap', 188, 2),
+        ('bags/test_bag_sqlite3', 188, 2),
+        ('bags/mcap_zstd_messages', 2, 2),
+        ('bags/ros1/ros_numpy_test.bag', 9, 1),
+    ],
+)
+def test_real_bags_read_in_full(name, messages, images):
+    with open_recording(shared(name)) as recording:
+        assert sum(1 for _ in recording.messages()) == messages == recording.message_count
+        frames = list(image_frames(recording))
+        assert len(frames) == images
+        assert all(len(frame.data) for _, frame in frames)
+
+
+@pytest.mark.parametrize('name', ['example', 'example-lz4', 'example-bz2'])
+def test_real_ros1_bags_read_in_full(name):
+    with open_recording(shared(f'bags/ros1/{name}.bag')) as recording:
+        assert sum(1 for _ in recording.messages()) == 8647
+        assert recording.topic('/tf').type == 'tf2_msgs/msg/TFMessage'
+        twist = cdr.parse(next(recording.messages(['/turtle1/cmd_vel'])))
+        assert np.isfinite(twist.linear.x)
+
+
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [('empty-file', 'seems to be empty'), ('no-messages', 'without any message')],
+)
+def test_real_bags_without_content_are_refused(name, reason):
+    with pytest.raises(RecordingError, match=reason):
+        open_recording(shared(f'bags/ros1/{name}.bag'))

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Videos and image folders play as one camera."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings import cdr, image_frames, open_recording
+
+CALIBRATION = CameraCalibration(width=64, height=48, K=(50.0, 0, 31.5, 0, 50, 23.5, 0, 0, 1))
+
+
+def write_video(path, frames=12, fps=20.0):
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), fps, (64, 48))
+    if not video.isOpened():
+        pytest.skip('this OpenCV cannot write videos')
+    for index in range(frames):
+        video.write(np.full((48, 64, 3), 20 * index, np.uint8))
+    video.release()
+    return path
+
+
+def write_images(folder, names):
+    folder.mkdir()
+    for index, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.full((48, 64, 3), index, np.uint8))
+    return folder
+
+
+def stamps(path, **options):
+    with open_recording(path, **options) as recording:
+        return [stamp for stamp, _ in image_frames(recording)]
+
+
+def test_a_video_plays_at_the_rate_of_its_container_or_the_given_one(tmp_path):
+    path = write_video(tmp_path / 'drive.avi')
+    assert np.diff(stamps(path)).tolist() == [50_000_000] * 11
+    assert np.diff(stamps(path, fps=10.0)).tolist() == [100_000_000] * 11
+
+
+def test_video_frames_come_in_order_with_the_calibration(tmp_path):
+    with open_recording(write_video(tmp_path / 'a.avi'), calibration=CALIBRATION) as recording:
+        types = [message.type for message in recording.messages()]
+        assert types == ['sensor_msgs/msg/CameraInfo', 'sensor_msgs/msg/Image'] * 12
+        levels = [np.mean(frame.data) for _, frame in image_frames(recording)]
+        assert np.allclose(levels, np.arange(12) * 20, atol=3)
+        assert recording.calibration('/camera/image_raw') == CALIBRATION
+        late = list(recording.messages(['/camera/image_raw'], start_ns=recording.end_ns))
+        assert len(late) == 1
+
+
+def test_images_play_in_name_order_at_ten_hertz(tmp_path):
+    folder = write_images(tmp_path / 'images', ['b.png', 'a.png', 'c.png'])
+    with open_recording(folder) as recording:
+        frames = list(image_frames(recording))
+    assert [frame.data[0] for _, frame in frames] == [1, 0, 2]
+    assert np.diff([stamp for stamp, _ in frames]).tolist() == [100_000_000] * 2
+
+
+def test_names_of_nanoseconds_are_stamps(tmp_path):
+    names = ['1317045935602942464.png', '1317045935500923136.png']
+    folder = write_images(tmp_path / 'images', names)
+    assert stamps(folder) == [1317045935500923136, 1317045935602942464]
+    assert np.diff(stamps(folder, fps=4.0)).tolist() == [250_000_000]
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'encoding'),
+    [
+        (np.zeros((4, 5), np.uint8), 'mono8'),
+        (np.zeros((4, 5), np.uint16), 'mono16'),
+        (np.zeros((4, 5, 3), np.uint8), 'bgr8'),
+    ],
+)
+def test_image_files_keep_their_channels_and_depth(tmp_path, pixels, encoding):
+    cv2.imwrite(str(tmp_path / 'a.png'), pixels)
+    with open_recording(tmp_path) as recording:
+        _, frame = next(image_frames(recording))
+    assert (frame.encoding, frame.height, frame.width) == (encoding, 4, 5)
+    assert len(frame.data) == pixels.nbytes
+
+
+def test_undecodable_pictures_are_named(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'no picture')
+    with (
+        open_recording(tmp_path) as recording,
+        pytest.raises(RecordingError, match=r'a\.png is no'),
+    ):
+        list(recording.messages())
+    (tmp_path / 'b.mp4').write_bytes(b'no video')
+    with pytest.raises(RecordingError, match=r'b\.mp4 is no video that OpenCV can decode'):
+        open_recording(tmp_path / 'b.mp4')
+
+
+def test_a_generated_camera_info_says_what_was_given(tmp_path):
+    folder = write_images(tmp_path / 'images', ['a.png'])
+    with open_recording(folder, calibration=CALIBRATION) as recording:
+        message = next(recording.messages(['/camera/camera_info']))
+    assert cdr.parse_calibration(message) == CALIBRATION
