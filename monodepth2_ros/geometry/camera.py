@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras that know their own size, crop and resize, and the full calibration they come from.
 
-Pixel centres lie at integers. Resizing by a factor s maps a coordinate c to (c + 0.5) * s - 0.5, for images and
-intrinsics alike. Camera frames are optical frames (REP 103): x right, y down, z forward.
+Pixel centres lie at integers. Resizing by a factor s maps a coordinate c to (c + 0.5) * s - 0.5,
+for images and intrinsics alike. Camera frames are optical frames (REP 103): x right, y down, z
+forward.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import CalibrationError
-
-DISTORTION_COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
-"""Supported distortion models (REP 2003 names as in sensor_msgs) and their number of coefficients."""
+from monodepth2_ros.geometry import calibration_checks
 
 IDENTITY_3X3 = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
@@ -36,7 +35,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class PinholeCamera:
-    """A camera without distortion; ``tx_px_m`` is P[0, 3] of a stereo pair's second camera, else 0."""
+    """A camera without distortion; points are in its own optical frame."""
 
     width: int
     """Columns of the image."""
@@ -51,7 +50,7 @@ class PinholeCamera:
     cy_px: float
     """Row of the principal point."""
     tx_px_m: float = 0.0
-    """P[0, 3] of CameraInfo: minus focal length times baseline."""
+    """P[0, 3] of CameraInfo: minus fx times baseline for a stereo pair's second camera, else 0."""
 
     def __post_init__(self) -> None:
         """Refuse sizes and focal lengths that are not positive and finite."""
@@ -60,8 +59,8 @@ class PinholeCamera:
         values = (self.fx_px, self.fy_px, self.cx_px, self.cy_px, self.tx_px_m)
         if not np.isfinite(values).all() or self.fx_px <= 0 or self.fy_px <= 0:
             raise CalibrationError(
-                f'intrinsics fx={self.fx_px} fy={self.fy_px} cx={self.cx_px} cy={self.cy_px} are not '
-                'usable: expected finite values in pixels with fx, fy > 0 (not normalised to the image size)'
+                f'intrinsics fx={self.fx_px} fy={self.fy_px} cx={self.cx_px} cy={self.cy_px} are '
+                'not usable: expected finite values in pixels with fx, fy > 0'
             )
 
     @property
@@ -103,8 +102,9 @@ class PinholeCamera:
 class CameraCalibration:
     """What a ``sensor_msgs/CameraInfo`` or a calibration YAML says, in the same units and order.
 
-    ``width`` and ``height`` are the full sensor image's; the images themselves are the region of interest
-    divided by the binning. Matrices are row-major tuples, so that two calibrations compare and hash by value.
+    ``width`` and ``height`` are the full sensor image's; the images themselves are the region of
+    interest divided by the binning. Matrices are row-major tuples, so that two calibrations
+    compare and hash by value.
     """
 
     width: int
@@ -127,3 +127,76 @@ class CameraCalibration:
     """Rows averaged into one; 0 means 1."""
     roi: Window = Window(x=0, y=0, width=0, height=0)
     """Region of interest in unbinned pixels; a zero size means the full image."""
+
+    @property
+    def region(self) -> Window:
+        """The region of interest in unbinned pixels; the full sensor where ``roi`` is empty."""
+        if self.roi.width == 0 and self.roi.height == 0:
+            return Window(x=0, y=0, width=self.width, height=self.height)
+        return self.roi
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the images after region of interest and binning."""
+        region = self.region
+        return region.width // max(1, self.binning_x), region.height // max(1, self.binning_y)
+
+    @property
+    def has_distortion(self) -> bool:
+        """Whether the lens bends straight lines; an equidistant lens does so with D = 0 too."""
+        return self.distortion_model == 'equidistant' or any(self.D)
+
+    @property
+    def needs_rectification(self) -> bool:
+        """Whether the raw image differs from the rectified one: distortion, R, or P unlike K."""
+        if self.has_distortion:
+            return True
+        turned = any(self.R) and not np.allclose(self.R, IDENTITY_3X3, rtol=0.0, atol=1e-9)
+        raw, rectified = self.raw_camera(), self.rectified_camera()
+        return turned or not np.allclose(raw.K, rectified.K, rtol=0.0, atol=1e-3)
+
+    def fits(self, width: int, height: int) -> bool:
+        """Whether images of ``width`` x ``height`` are the ones described."""
+        return (width, height) == self.image_size
+
+    def checked(self) -> CameraCalibration:
+        """Check everything, and write defaults out: an all-zero R becomes the identity.
+
+        Returns:
+            the same calibration, whose ``R``, ``binning`` and ``roi`` may be used as they are.
+
+        Raises:
+            CalibrationError: naming the field, what it holds and what was expected.
+        """
+        calibration_checks.check(self)
+        return replace(
+            self,
+            R=self.R if any(self.R) else IDENTITY_3X3,
+            binning_x=max(1, self.binning_x),
+            binning_y=max(1, self.binning_y),
+            roi=self.region,
+        )
+
+    def raw_camera(self) -> PinholeCamera:
+        """The camera of the raw image, distortion left out: K after region and binning."""
+        return self._camera(fx=self.K[0], fy=self.K[4], cx=self.K[2], cy=self.K[5], tx=0.0)
+
+    def rectified_camera(self) -> PinholeCamera:
+        """The camera of the rectified image: P (K if P is all zero) after region and binning."""
+        if not any(self.P):
+            return self.raw_camera()
+        return self._camera(fx=self.P[0], fy=self.P[5], cx=self.P[2], cy=self.P[6], tx=self.P[3])
+
+    def _camera(self, *, fx: float, fy: float, cx: float, cy: float, tx: float) -> PinholeCamera:
+        """Take full-sensor intrinsics to the image: crop, then resize by the half-pixel rule."""
+        width, height = self.image_size
+        bin_x, bin_y = max(1, self.binning_x), max(1, self.binning_y)
+        return PinholeCamera(
+            width=width,
+            height=height,
+            fx_px=float(fx / bin_x),
+            fy_px=float(fy / bin_y),
+            cx_px=float((cx - self.region.x + 0.5) / bin_x - 0.5),
+            cy_px=float((cy - self.region.y + 0.5) / bin_y - 0.5),
+            tx_px_m=float(tx / bin_x),
+        )

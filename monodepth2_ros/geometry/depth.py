@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The four words of depth, and the one formula that links them.
 
-*Disparity* is the network's sigmoid output in (0, 1), without unit. *Inverse depth* is 1/m. *Depth* is the z
-coordinate in the camera's optical frame, in metres. *Range* is the length of the ray, in metres. For a model
-whose scale is unknown, read "network unit" for "metre".
+*Disparity* is the network's sigmoid output in (0, 1), without unit. *Inverse depth* is 1/m.
+*Depth* is the z coordinate in the camera's optical frame, in metres. *Range* is the length of the
+ray, in metres. For a model whose scale is unknown, read "network unit" for "metre".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Array = TypeVar('Array', NDArray[np.float32], NDArray[np.float64], 'torch.Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class DepthRange:
-    """The depths that disparity 1 and disparity 0 stand for (Godard et al., ICCV 2019, section 4.1)."""
+    """The depths that disparity 1 and 0 stand for (Godard et al., ICCV 2019, section 4.1)."""
 
     min_depth_m: float = 0.1
     """Depth at disparity 1."""

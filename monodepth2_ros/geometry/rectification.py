@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rectify raw images: undo distortion and stereo rotation, and say which pixels are real.
+
+The rectified image has the raw image's size, and P decides what it shows, as image_proc does it.
+P may fill less than the image or look beyond it, so ``valid`` marks the pixels with a source, and
+``window`` is a rectangle of them: what a network should look at, without the black rim that it has
+never seen in training. A distortion polynomial holds only up to some angle, beyond which it turns
+back and would show the picture's inside again at its rim; such pixels are not valid either.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import CalibrationError, ImageError
+from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Window
+
+_FloatMap = NDArray[np.float32]
+
+_TOLERANCE_PX = 1.0 / 64.0
+"""Half a step of OpenCV's fixed-point maps."""
+
+
+class Rectifier:
+    """Rectification of one calibration's images; its maps are computed once, on construction.
+
+    Attributes:
+        camera: of the rectified image.
+        valid: bool [H, W], pixels whose source lies inside the raw image.
+        window: a rectangle of valid pixels, about as large as there is one.
+    """
+
+    camera: PinholeCamera
+    valid: NDArray[np.bool_]
+    window: Window
+
+    def __init__(self, calibration: CameraCalibration) -> None:
+        """Compute the maps.
+
+        Raises:
+            CalibrationError: the calibration is unusable, or P shows nothing of the image.
+        """
+        calibration = calibration.checked()
+        self.camera = calibration.rectified_camera()
+        map_x, map_y = _float_maps(calibration, self.camera)
+        self.valid = _inside(map_x, map_y) & _unfolded(calibration, self.camera)
+        self.window = _largest_window(self.valid)
+        map_x[~self.valid] = map_y[~self.valid] = -2.0
+        self._maps = cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
+
+    def rectify(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Rectify one image, bilinearly.
+
+        Args:
+            rgb: uint8 [H, W, 3] of the calibration's image size.
+
+        Returns:
+            uint8 [H, W, 3], a new array; black where not valid.
+
+        Raises:
+            ImageError: the image is of another size.
+        """
+        height, width = rgb.shape[:2]
+        if (width, height) != (self.camera.width, self.camera.height):
+            raise ImageError(
+                f'image of {width}x{height} cannot be rectified: expected '
+                f"{self.camera.width}x{self.camera.height}, the calibration's size"
+            )
+        return np.asarray(
+            cv2.remap(rgb, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8
+        )
+
+
+def _float_maps(
+    calibration: CameraCalibration, camera: PinholeCamera
+) -> tuple[_FloatMap, _FloatMap]:
+    """Give each rectified pixel's column and row in the raw image, float32 [H, W] each."""
+    K = calibration.raw_camera().K
+    D = np.array(calibration.D, np.float64)
+    R = np.array(calibration.R, np.float64).reshape(3, 3)
+    if not calibration.has_distortion:
+        D = np.zeros(5)
+    fisheye = calibration.distortion_model == 'equidistant'
+    compute = cv2.fisheye.initUndistortRectifyMap if fisheye else cv2.initUndistortRectifyMap
+    size = (camera.width, camera.height)
+    map_x, map_y = compute(K, D, R, camera.K, size, cv2.CV_32FC1)
+    return np.asarray(map_x, np.float32), np.asarray(map_y, np.float32)
+
+
+def _inside(map_x: _FloatMap, map_y: _FloatMap) -> NDArray[np.bool_]:
+    """Mark pixels whose source lies between the raw image's outermost pixel centres."""
+    height, width = map_x.shape
+    in_x = (map_x >= -_TOLERANCE_PX) & (map_x <= width - 1 + _TOLERANCE_PX)
+    in_y = (map_y >= -_TOLERANCE_PX) & (map_y <= height - 1 + _TOLERANCE_PX)
+    return np.asarray(in_x & in_y)
+
+
+def _unfolded(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[np.bool_]:
+    """Mark pixels whose ray is in front of the lens and where the distortion still grows."""
+    radius = _raw_radius(calibration, camera)
+    if not calibration.has_distortion:
+        return np.isfinite(radius)
+    largest = float(np.nanmax(radius, initial=0.0, where=np.isfinite(radius)))
+    samples = np.linspace(0.0, largest, 4096)
+    falling = np.flatnonzero(~(np.diff(_distorted_radius(calibration, samples)) > 0.0))
+    limit = samples[falling[0]] if falling.size else largest
+    return radius <= limit
+
+
+def _raw_radius(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[np.float64]:
+    """Distance of each rectified pixel's ray from the raw optical axis at z = 1; inf behind it."""
+    u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
+    x, y = (u - camera.cx_px) / camera.fx_px, (v - camera.cy_px) / camera.fy_px
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.reshape(calibration.R, (3, 3))
+    z = rays[..., 2]
+    return np.where(
+        z > 0.0, np.hypot(rays[..., 0], rays[..., 1]) / np.where(z > 0.0, z, 1.0), np.inf
+    )
+
+
+def _distorted_radius(
+    calibration: CameraCalibration, radius: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Radial part of the distortion (OpenCV's models) for undistorted radii at z = 1."""
+    if calibration.distortion_model == 'equidistant':
+        angle = np.arctan(radius)
+        return np.asarray(angle * np.polyval([*calibration.D[3::-1], 1.0], angle**2))
+    k1, k2, _, _, k3, k4, k5, k6 = (*calibration.D, *(0.0,) * 8)[:8]
+    squared = radius**2
+    denominator = np.polyval([k6, k5, k4, 1.0], squared)
+    numerator = np.polyval([k3, k2, k1, 1.0], squared)
+    positive = denominator > 0.0
+    return radius * np.where(positive, numerator / np.where(positive, denominator, 1.0), 0.0)
+
+
+def _largest_window(valid: NDArray[np.bool_]) -> Window:
+    """Shrink the image from its worst side until no side has an invalid pixel."""
+    top, bottom, left, right = 0, valid.shape[0], 0, valid.shape[1]
+    while top < bottom and left < right:
+        box = valid[top:bottom, left:right]
+        shares = [side.mean() for side in (box[0], box[-1], box[:, 0], box[:, -1])]
+        worst = int(np.argmin(shares))
+        if shares[worst] == 1.0:
+            return Window(x=left, y=top, width=right - left, height=bottom - top)
+        top, bottom = top + (worst == 0), bottom - (worst == 1)
+        left, right = left + (worst == 2), right - (worst == 3)
+    raise CalibrationError(
+        'no pixel of the rectified image has a source in the raw image: P looks elsewhere; '
+        'check P, R and D, or set P to zero to use K'
+    )
