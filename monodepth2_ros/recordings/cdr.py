@@ -62,6 +62,19 @@ def header_stamp_ns(data: bytes) -> int:
     return int(seconds) * 10**9 + int(nanoseconds)
 
 
+def header_frame_id(data: bytes) -> str:
+    """Frame of a message that begins with a header.
+
+    Raises:
+        RecordingError: the bytes end before the frame does.
+    """
+    end = _STAMP_END + 4
+    length = int.from_bytes(data[_STAMP_END:end], 'little' if data[1:2] == b'\x01' else 'big')
+    if length < 1 or len(data) < end + length:
+        raise RecordingError(f'a message of {len(data)} bytes holds no frame_id')
+    return data[end : end + length - 1].decode('utf-8', 'replace')
+
+
 def restamped(data: bytes, stamp_ns: int) -> bytes:
     """The same message with another header stamp; it must begin with a header."""
     stamp = struct.pack(_stamp_format(data), *divmod(stamp_ns, 10**9))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds message classes by name, and the QoS that recorded and recording topics want."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+_DEPTH = 10
+
+
+def message_class(type_name: str) -> Any | None:
+    """The class of ``package/msg/Name``; None when that package is not installed."""
+    package, _, name = type_name.partition('/msg/')
+    try:
+        return getattr(import_module(f'{package}.msg'), name, None)
+    except (ImportError, ValueError):
+        return None
+
+
+def playing_qos(*, latched: bool) -> QoSProfile:
+    """Reliable, keeping the last 10; transient local when latched."""
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=_DEPTH,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=durability,
+    )
+
+
+def listening_qos(*, reliable: bool, depth: int) -> QoSProfile:
+    """Volatile, keeping the last ``depth``."""
+    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability)

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plays bags, videos and image folders as ROS topics at their recorded pace.
+
+Messages are published as the bytes that were recorded. Due times follow from the start on a steady
+clock, so that lateness never adds up.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rosgraph_msgs.msg import Clock
+
+from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
+from monodepth2_ros.geometry.calibration_file import load_calibration
+from monodepth2_ros.nodes.message_types import message_class, playing_qos
+from monodepth2_ros.nodes.typed_parameters import declare, parameter
+from monodepth2_ros.recordings import Recording, open_recording
+from monodepth2_ros.recordings.playback import Clip, Route, Timeline, make_clip
+from monodepth2_ros.recordings.progress import Progress, Tally
+
+_SPIN_FROM_S = 0.005
+_CLOCK_PERIOD_S = 0.01
+_ACK_TIMEOUT_S = 5.0
+_STAMPS = ('recorded', 'now')
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlayerParameters:
+    """The parameters of ``player_node``; all are read once at start."""
+
+    recording: str = parameter('', 'rosbag2 folder or file, ROS 1 bag, video or image folder')
+    camera: str = parameter(
+        '',
+        'empty: all topics as recorded; auto, a camera topic or namespace: that camera as '
+        'image or image/compressed, and camera_info',
+    )
+    topics: tuple[str, ...] = parameter((), 'recorded topics to play as well, or only these')
+    calibration_url: str = parameter('', 'calibration YAML that replaces a recorded one')
+    fps: float = parameter(
+        0.0, 'true rate of a video or image folder; 0: its own', low=0, high=1e3
+    )
+    rate: float = parameter(1.0, 'recorded seconds a second', low=0.01, high=1e3)
+    loop: bool = parameter(False, 'start over at the end')
+    start_s: float = parameter(0.0, 'where to start in the recording', low=0, high=1e9)
+    duration_s: float = parameter(0.0, 'how much to play; 0: to the end', low=0, high=1e9)
+    stamps: str = parameter('recorded', 'header stamps: recorded, or now with the same intervals')
+    clock: bool = parameter(False, 'publish /clock')
+    wait_for_subscribers: int = parameter(
+        0, 'start when every camera topic has this many', low=0, high=1000
+    )
+    progress_period_s: float = parameter(1.0, 'time between lines; 0: none', low=0, high=1e6)
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        if not self.recording:
+            raise ConfigError('parameter recording is empty: give the path of a bag or video')
+        if self.stamps not in _STAMPS:
+            raise ConfigError(f'parameter stamps is {self.stamps!r}: expected one of {_STAMPS}')
+
+
+class PlayerNode(Node):
+    """Publishes a clip of a recording."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('player_node', **options)
+        self.parameters = declare(self, PlayerParameters)
+        self.tally = Tally(time.monotonic())
+        self._spinner = SingleThreadedExecutor(context=self.context)
+        self._spinner.add_node(self)
+        self._recording = _open(self.parameters)
+        try:
+            self.clip = self._make_clip(self._recording)
+            self._outputs = self._make_publishers(self.clip)
+        except BaseException:
+            self._recording.close()
+            raise
+        wants_clock = self.parameters.clock
+        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if wants_clock else None
+
+    def run(self) -> None:
+        """Play until the end, or for ever when looping; returns early when ROS shuts down.
+
+        Raises:
+            RecordingError: the recording is damaged; what precedes the damage has been played.
+        """
+        self._wait_for_subscribers()
+        self.tally = Tally(time.monotonic())
+        while self.context.ok():
+            self._play_once()
+            if not self.parameters.loop:
+                break
+        self._wait_until_received()
+
+    def destroy_node(self) -> None:
+        """Close the recording, then the node."""
+        self._recording.close()
+        self._spinner.shutdown(timeout_sec=0.0)
+        super().destroy_node()
+
+    def _make_clip(self, recording: Recording) -> Clip:
+        clip = make_clip(
+            recording,
+            camera=self.parameters.camera,
+            topics=self.parameters.topics,
+            start_s=self.parameters.start_s,
+            duration_s=self.parameters.duration_s,
+        )
+        for note in recording.notes:
+            self.get_logger().warning(note)
+        if clip.camera is not None:
+            self.get_logger().info(f'camera: {clip.camera.image}')
+        return clip
+
+    def _make_publishers(self, clip: Clip) -> dict[str, Publisher]:
+        made = {name: self._make_publisher(route) for name, route in clip.routes.items()}
+        publishers = {name: publisher for name, publisher in made.items() if publisher}
+        if not publishers:
+            raise RecordingError(f'{clip.recording.path}: none of its message types is installed')
+        return publishers
+
+    def _make_publisher(self, route: Route) -> Publisher | None:
+        kind = message_class(route.type)
+        if kind is None:
+            self.get_logger().warning(f'{route.topic} is left out: {route.type} is not installed')
+            return None
+        return self.create_publisher(
+            kind,
+            route.topic,
+            playing_qos(latched=route.latched),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _awaited(self) -> list[Publisher]:
+        routes = self.clip.routes
+        if self.clip.camera is None:
+            names = set(self.clip.image_topics)
+        else:
+            names = {name for name, route in routes.items() if not route.topic.startswith('/')}
+        return [self._outputs[name] for name in names if name in self._outputs]
+
+    def _wait_for_subscribers(self) -> None:
+        wanted = self.parameters.wait_for_subscribers
+        awaited = self._awaited() or list(self._outputs.values())
+        said_s = time.monotonic()
+        while self.context.ok():
+            lacking = [item for item in awaited if item.get_subscription_count() < wanted]
+            if not lacking:
+                return
+            if time.monotonic() - said_s > 5.0:
+                said_s = time.monotonic()
+                names = ', '.join(item.topic_name for item in lacking)
+                self.get_logger().info(f'waiting for {wanted} subscribers on {names}')
+            self._spinner.spin_once(timeout_sec=0.05)
+
+    def _play_once(self) -> None:
+        clip, period_s = self.clip, self.parameters.progress_period_s
+        timeline = self._timeline()
+        progress = Progress(clip, self.tally, period_s, clock_s=timeline.start_clock_s)
+        images = clip.image_topics
+        for message in clip.messages():
+            publisher = self._outputs.get(message.topic)
+            if publisher is None:
+                continue
+            late_s = self._wait_until(timeline, timeline.due_s(message.stamp_ns))
+            if not self.context.ok():
+                return
+            publisher.publish(timeline.played_bytes(message))
+            now_s = time.monotonic()
+            frame = message.topic in images
+            self.tally.add(message.topic, now_s, frame=frame, late_s=late_s)
+            line = progress.line(message.stamp_ns, now_s)
+            if line:
+                self.get_logger().info(line)
+
+    def _timeline(self) -> Timeline:
+        return Timeline(
+            start_ns=self.clip.start_ns,
+            start_clock_s=time.monotonic(),
+            rate=self.parameters.rate,
+            played_ns=time.time_ns() if self.parameters.stamps == 'now' else None,
+        )
+
+    def _wait_until(self, timeline: Timeline, due_s: float) -> float:
+        """Wait for a steady clock reading; give how late it is then, in seconds."""
+        while True:
+            now_s = time.monotonic()
+            self._publish_clock(timeline.stamp_at(min(now_s, due_s)), timeline)
+            if due_s <= now_s or not self.context.ok():
+                return now_s - due_s
+            remaining_s = due_s - now_s
+            if self._clock_publisher is not None:
+                remaining_s = min(remaining_s, _CLOCK_PERIOD_S)
+            if remaining_s > _SPIN_FROM_S:
+                self._spinner.spin_once(timeout_sec=remaining_s - _SPIN_FROM_S / 2)
+            else:
+                time.sleep(remaining_s)
+
+    def _publish_clock(self, stamp_ns: int, timeline: Timeline) -> None:
+        if self._clock_publisher is None:
+            return
+        message = Clock()
+        message.clock.sec, message.clock.nanosec = divmod(timeline.played_stamp(stamp_ns), 10**9)
+        self._clock_publisher.publish(message)
+
+    def _wait_until_received(self) -> None:
+        deadline_s = time.monotonic() + _ACK_TIMEOUT_S
+        for publisher in self._outputs.values():
+            if not self.context.ok():
+                return
+            remaining_s = max(0.0, deadline_s - time.monotonic())
+            if not publisher.wait_for_all_acked(Duration(seconds=remaining_s)):
+                name = publisher.topic_name
+                self.get_logger().warning(f'the last messages on {name} were not acknowledged')
+
+
+def _open(parameters: PlayerParameters) -> Recording:
+    url = parameters.calibration_url
+    calibration = load_calibration(url) if url else None
+    return open_recording(parameters.recording, calibration=calibration, fps=parameters.fps)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play a recording; 0 when it was played, 1 when it or a parameter is bad."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = PlayerNode()
+        node.run()
+    except Monodepth2Error as err:
+        print(f'player_node: {err}', file=sys.stderr, flush=True)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            print(
+                f'player_node: {node.tally.summary()}', file=sys.stderr, flush=True
+            )
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides what a player publishes: which topics, under which names, when, and with which stamps.
+
+Times named ``clock_s`` are seconds of one steady clock. Due times follow from the start alone, so
+that lateness never adds up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings import cdr
+from monodepth2_ros.recordings.cameras import CameraTopics, choose_camera
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, Message
+from monodepth2_ros.recordings.recording import Recording
+
+ANY_CAMERA = 'auto'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Where the messages of one recorded topic go."""
+
+    topic: str
+    """Name to publish under; relative for the chosen camera."""
+    type: str
+    """Message type."""
+    latched: bool = False
+    """Whether late subscribers get the last message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """A stretch of a recording, routed."""
+
+    recording: Recording
+    """Where the messages come from."""
+    routes: Mapping[str, Route]
+    """Recorded topic to publication; other topics are left out."""
+    start_ns: int
+    """First stamp to play."""
+    end_ns: int
+    """Last stamp to play."""
+    camera: CameraTopics | None = None
+    """The camera that plays under the relative names, if one was chosen."""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the recording that are played."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+    @property
+    def image_topics(self) -> frozenset[str]:
+        """Recorded topics that count as frames."""
+        images = [self.camera.image] if self.camera else self.recording.image_topics()
+        return frozenset(images) & frozenset(self.routes)
+
+    def messages(self) -> Iterator[Message]:
+        """Stream the messages to play, still with their recorded topics.
+
+        A given calibration replaces the chosen camera's recorded one: it precedes every image.
+
+        Raises:
+            RecordingError: damage.
+        """
+        given = self.recording.given_calibration if self.camera else None
+        recorded = {topic.name for topic in self.recording.topics} & set(self.routes)
+        if given is not None and self.camera is not None:
+            recorded.discard(_info_name(self.camera))
+        for message in self.recording.messages(
+            recorded, start_ns=self.start_ns, end_ns=self.end_ns + 1
+        ):
+            if given is not None and self.camera and message.topic == self.camera.image:
+                yield _info_of(self.camera, given, message)
+            yield message
+
+
+def make_clip(
+    recording: Recording,
+    *,
+    camera: str = '',
+    topics: Collection[str] = (),
+    start_s: float = 0.0,
+    duration_s: float = 0.0,
+) -> Clip:
+    """Choose what to play.
+
+    Args:
+        recording: the opened recording.
+        camera: empty plays all topics under their recorded names; ``auto`` or a camera's topic or
+            namespace plays that camera alone, as ``image`` or ``image/compressed`` and
+            ``camera_info``.
+        topics: recorded topics to play, beside the camera if one is chosen; empty means all
+        without.
+        start_s: where to begin, in seconds after the first message.
+        duration_s: how long to play; 0 means to the end.
+
+    Raises:
+        RecordingError: no such camera or topic, or nothing lies in that time.
+    """
+    start_ns = recording.start_ns + round(start_s * 1e9)
+    end_ns = min(recording.end_ns, start_ns + round(duration_s * 1e9) - 1)
+    end_ns = end_ns if duration_s else recording.end_ns
+    if start_s < 0 or duration_s < 0 or start_ns > recording.end_ns:
+        raise RecordingError(
+            f'{recording.path} lasts {recording.duration_s:.2f} s: nothing to play from '
+            f'{start_s:g} s for {duration_s:g} s'
+        )
+    chosen = None
+    if camera:
+        chosen = choose_camera(recording, '' if camera == ANY_CAMERA else camera)
+    routes = _routes(recording, chosen, topics)
+    return Clip(
+        recording=recording, routes=routes, start_ns=start_ns, end_ns=end_ns, camera=chosen
+    )
+
+
+def _routes(
+    recording: Recording, camera: CameraTopics | None, topics: Collection[str]
+) -> dict[str, Route]:
+    names = list(topics)
+    if not names and camera is None:
+        names = [topic.name for topic in recording.topics]
+    found = [recording.topic(name) for name in names]
+    routes = {
+        topic.name: Route(topic=topic.name, type=topic.type, latched=topic.latched)
+        for topic in found
+    }
+    return routes | _camera_routes(recording, camera)
+
+
+def _camera_routes(recording: Recording, camera: CameraTopics | None) -> dict[str, Route]:
+    if camera is None:
+        return {}
+    name = 'image/compressed' if camera.compressed else 'image'
+    routes = {camera.image: Route(topic=name, type=recording.topic(camera.image).type)}
+    if camera.info is not None or recording.given_calibration is not None:
+        routes[_info_name(camera)] = Route(topic='camera_info', type=CAMERA_INFO_TYPE)
+    return routes
+
+
+def _info_name(camera: CameraTopics) -> str:
+    return camera.info or f'{camera.image}/given_camera_info'
+
+
+def _info_of(camera: CameraTopics, given: CameraCalibration, image: Message) -> Message:
+    stamp_ns, frame_id = cdr.header_stamp_ns(image.data), cdr.header_frame_id(image.data)
+    data = cdr.camera_info(given, stamp_ns=stamp_ns, frame_id=frame_id)
+    return replace(image, topic=_info_name(camera), type=CAMERA_INFO_TYPE, data=data)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """When each message of one pass through a clip is due, and which stamp it gets."""
+
+    start_ns: int
+    """Recorded stamp that is due at ``start_clock_s``."""
+    start_clock_s: float
+    """Steady clock at the start of the pass."""
+    rate: float = 1.0
+    """Recorded seconds a second."""
+    played_ns: int | None = None
+    """Stamp that ``start_ns`` becomes; None keeps recorded stamps."""
+
+    def due_s(self, stamp_ns: int) -> float:
+        """Steady clock at which a stamp is due."""
+        return self.start_clock_s + (stamp_ns - self.start_ns) / 1e9 / self.rate
+
+    def stamp_at(self, clock_s: float) -> int:
+        """Recorded time, in ns, that a steady clock reading stands for."""
+        return self.start_ns + round((clock_s - self.start_clock_s) * self.rate * 1e9)
+
+    def played_stamp(self, stamp_ns: int) -> int:
+        """The stamp to publish for a recorded one; intervals follow the rate, never negative."""
+        if self.played_ns is None:
+            return stamp_ns
+        return max(0, self.played_ns + round((stamp_ns - self.start_ns) / self.rate))
+
+    def played_bytes(self, message: Message) -> bytes:
+        """The bytes to publish; unchanged if the message begins with no header."""
+        if self.played_ns is None or not cdr.begins_with_header(message.type):
+            return message.data
+        stamp_ns = self.played_stamp(cdr.header_stamp_ns(message.data))
+        return cdr.restamped(message.data, stamp_ns)
