@@ -32,7 +32,7 @@ demo: venv  ## play a drive through the node and leave pictures in demo/out (BAG
 
 test: lint  ## check style and types, then run every test (ARGS='-k name' for some)
 	@echo '[test] pytest'
-	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p pytest_timeout -p _hypothesis_pytestplugin $(ARGS)
+	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest --timeout 300 -p pytest_timeout -p _hypothesis_pytestplugin $(ARGS)
 
 bench: venv  ## measure speed on this machine
 	@test -f benchmarks/run.py || { echo 'error: there is no benchmark yet (benchmarks/run.py)' >&2; exit 1; }
