@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choose a device and an arithmetic, and say why; an explicit wish is obeyed or refused."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from monodepth2_ros.errors import ConfigError, DeviceError
+from monodepth2_ros.inference.engines import PRECISIONS
+
+_CUDA = re.compile(r'cuda(?::(\d+))?')
+
+
+def choose_device(request: str) -> tuple[torch.device, str]:
+    """Turn a request into a device and the reason for it.
+
+    Args:
+        request: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        ConfigError: the request is none of these.
+        DeviceError: CUDA was asked for and cannot be used.
+    """
+    match = _CUDA.fullmatch(request)
+    if request == 'cpu':
+        return torch.device('cpu'), 'the CPU was asked for'
+    if match:
+        return _explicit_cuda(request, int(match[1] or 0))
+    if request != 'auto':
+        raise ConfigError(f'device {request!r} is not known: expected auto, cpu, cuda or cuda:N')
+    missing = missing_cuda_reason()
+    if missing:
+        return torch.device('cpu'), f'no GPU can be used: {missing}'
+    return torch.device('cuda', 0), f'a GPU was found: {torch.cuda.get_device_name(0)}'
+
+
+def missing_cuda_reason() -> str:
+    """Why torch cannot use a GPU, in its own words; empty if it can."""
+    if torch.version.cuda is None:
+        return f'torch {torch.__version__} is built without CUDA'
+    try:
+        torch.zeros(1, device='cuda')
+    except (RuntimeError, AssertionError) as err:
+        return str(err).splitlines()[0]
+    return ''
+
+
+def choose_precision(request: str, device: torch.device) -> tuple[torch.dtype, str]:
+    """Turn a request into an arithmetic and the reason for it.
+
+    bfloat16 is several times faster where the hardware multiplies it, and many times slower where
+    it does not, so ``auto`` asks the hardware.
+
+    Args:
+        request: one of ``PRECISIONS``.
+        device: where the network shall run.
+
+    Raises:
+        ConfigError: the request is not known.
+    """
+    if request not in PRECISIONS:
+        raise ConfigError(
+            f'precision {request!r} is not known: expected one of {", ".join(PRECISIONS)}'
+        )
+    if request != 'auto':
+        return getattr(torch, request), f'{request} was asked for'
+    if device.type == 'cuda':
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+        return _auto(fast, 'its GPU')
+    return _auto(_cpu_multiplies_bfloat16(), 'its CPU')
+
+
+def _auto(fast: bool, where: str) -> tuple[torch.dtype, str]:
+    """The arithmetic for hardware that multiplies bfloat16 or does not."""
+    if fast:
+        return torch.bfloat16, f'{where} multiplies bfloat16'
+    return torch.float32, f'{where} does not multiply bfloat16'
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether the CPU has AMX tiles; torch before 2.6 cannot tell, which counts as no."""
+    supported = getattr(torch.cpu, '_is_amx_tile_supported', None)
+    return bool(supported()) if supported else False
+
+
+def _explicit_cuda(request: str, index: int) -> tuple[torch.device, str]:
+    """The GPU of that number, or a refusal."""
+    missing = missing_cuda_reason()
+    if missing:
+        raise DeviceError(
+            f"device '{request}' cannot be used: {missing}; use device 'cpu' or 'auto', or check "
+            'the driver with nvidia-smi'
+        )
+    if index >= torch.cuda.device_count():
+        raise DeviceError(
+            f"device '{request}' does not exist: this machine has cuda:0 to "
+            f'cuda:{torch.cuda.device_count() - 1}'
+        )
+    return torch.device('cuda', index), f"'{request}' was asked for"

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a camera's images become pinhole images: rectified, taken as they are, or uncalibrated."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import CalibrationError
+from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Window
+from monodepth2_ros.geometry.rectification import Rectifier
+
+RECTIFY_CHOICES = ('auto', 'always', 'never')
+"""When to rectify: if the calibration has distortion or rotation, always, or never."""
+
+_MAX_VIEWS = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What is done to each image of one camera."""
+
+    window: Window
+    """The part of the image that holds a picture."""
+    camera: PinholeCamera | None = None
+    """The camera of the result; None without a usable calibration."""
+    rectifier: Rectifier | None = None
+    """Rectifies the image; None if it is taken as it is."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about the calibration; one sentence each."""
+
+    @property
+    def valid(self) -> NDArray[np.bool_] | None:
+        """Pixels that show something, bool [H, W]; None if all do."""
+        return self.rectifier.valid if self.rectifier else None
+
+
+class Views:
+    """Makes views and keeps the latest few, because the maps of one take a while to compute."""
+
+    def __init__(self) -> None:
+        self._views: OrderedDict[tuple[object, ...], View] = OrderedDict()
+
+    def view(
+        self, calibration: CameraCalibration | None, *, width: int, height: int, rectify: str
+    ) -> View:
+        """The view of an image of ``width`` x ``height`` under a calibration, if there is one.
+
+        A calibration that is unusable or of another size counts as none; the notes say so.
+        """
+        key = (calibration, width, height, rectify)
+        if key not in self._views:
+            self._views[key] = _make(calibration, width, height, rectify)
+        self._views.move_to_end(key)
+        while len(self._views) > _MAX_VIEWS:
+            self._views.popitem(last=False)
+        return self._views[key]
+
+
+def _make(calibration: CameraCalibration | None, width: int, height: int, rectify: str) -> View:
+    """Compute a view."""
+    plain = View(window=Window(x=0, y=0, width=width, height=height))
+    if calibration is None:
+        return replace(plain, notes=('no calibration: depth, but no camera and no points',))
+    try:
+        return _calibrated(plain, calibration.checked(), rectify)
+    except CalibrationError as err:
+        return replace(plain, notes=(f'the calibration cannot be used: {err}',))
+
+
+def _calibrated(plain: View, calibration: CameraCalibration, rectify: str) -> View:
+    """Compute the view of a calibration without faults.
+
+    Raises:
+        CalibrationError: it is of another size than the image, or its P shows nothing.
+    """
+    width, height = plain.window.width, plain.window.height
+    if not calibration.fits(width, height):
+        expected = 'x'.join(str(side) for side in calibration.image_size)
+        raise CalibrationError(
+            f'it is for images of {expected} pixels, but the image has {width}x{height}'
+        )
+    if rectify == 'always' or (rectify == 'auto' and calibration.needs_rectification):
+        rectifier = Rectifier(calibration)
+        return View(window=rectifier.window, camera=rectifier.camera, rectifier=rectifier)
+    if not calibration.needs_rectification:
+        return replace(plain, camera=_undistorted_camera(calibration))
+    note = "rectify is 'never', but the image needs it: camera and points are approximate"
+    return replace(plain, camera=calibration.raw_camera(), notes=(note,))
+
+
+def _undistorted_camera(calibration: CameraCalibration) -> PinholeCamera:
+    """The camera of images without distortion: K, and the stereo part of P where P agrees."""
+    raw, rectified = calibration.raw_camera(), calibration.rectified_camera()
+    same = replace(rectified, tx_px_m=0.0) == replace(raw, tx_px_m=0.0)
+    return rectified if same else raw
