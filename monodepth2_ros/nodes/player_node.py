@@ -164,11 +164,10 @@ class PlayerNode(Node):
             self._spinner.spin_once(timeout_sec=0.05)
 
     def _play_once(self) -> None:
-        clip, period_s = self.clip, self.parameters.progress_period_s
+        images, period_s = self.clip.image_topics, self.parameters.progress_period_s
         timeline = self._timeline()
-        progress = Progress(clip, self.tally, period_s, clock_s=timeline.start_clock_s)
-        images = clip.image_topics
-        for message in clip.messages():
+        progress = Progress(self.clip, self.tally, period_s, clock_s=timeline.start_clock_s)
+        for message in self.clip.messages():
             publisher = self._outputs.get(message.topic)
             if publisher is None:
                 continue
@@ -244,9 +243,7 @@ def main(args: Sequence[str] | None = None) -> int:
         pass
     finally:
         if node is not None:
-            print(
-                f'player_node: {node.tally.summary()}', file=sys.stderr, flush=True
-            )
+            print(f'player_node: {node.tally.summary()}', file=sys.stderr, flush=True)
             node.destroy_node()
         rclpy.try_shutdown()
     return 0

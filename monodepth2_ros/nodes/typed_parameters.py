@@ -48,7 +48,9 @@ def declare(node: Node, kind: type[_Parameters]) -> _Parameters:
     values = {}
     for item in fields(kind):
         # An empty list has no type in rclpy, so that empty entries stand for none.
-        initial = [''] if item.default == () else item.default
+        initial = item.default
+        if isinstance(initial, tuple):
+            initial = list(initial) or ['']
         descriptor = _descriptor(item.default, item.metadata)
         try:
             value = node.declare_parameter(item.name, initial, descriptor).value

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records topics to an MCAP bag and measures what the depth node does to the camera's frames.
+
+Messages are taken as bytes, stored as they are and stamped with the time of receipt.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.nodes.message_types import listening_qos, message_class
+from monodepth2_ros.nodes.typed_parameters import declare, parameter
+from monodepth2_ros.recordings import RecordingWriter, cdr
+from monodepth2_ros.recordings.transit import Transit
+
+KNOWN_TYPES = {
+    'image': 'sensor_msgs/msg/Image',
+    'image/compressed': 'sensor_msgs/msg/CompressedImage',
+    'camera_info': 'sensor_msgs/msg/CameraInfo',
+    'depth/image': 'sensor_msgs/msg/Image',
+    'depth/camera_info': 'sensor_msgs/msg/CameraInfo',
+    'depth/points': 'sensor_msgs/msg/PointCloud2',
+    'depth/image_color': 'sensor_msgs/msg/Image',
+    '/diagnostics': 'diagnostic_msgs/msg/DiagnosticArray',
+}
+"""Topics whose type need not be given: those of the depth node."""
+
+_CAMERA = ('image', 'image/compressed')
+_DEPTH = 'depth/image'
+_NEVER_THINNED = ('/diagnostics',)
+_QUEUE = 20
+_LIVE_PERIOD_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderParameters:
+    """The parameters of ``recorder_node``; all are read once at start."""
+
+    bag: str = parameter('', 'folder to create for the bag; empty records nothing')
+    topics: tuple[str, ...] = parameter(
+        tuple(KNOWN_TYPES),
+        "topics to record; others than the depth node's as name:package/msg/Type",
+    )
+    keep_every: int = parameter(
+        1, 'store every n-th frame with all that bears its stamp', low=1, high=10**6
+    )
+    reliable: bool = parameter(True, 'ask for reliable delivery; needs reliable publishers')
+    idle_s: float = parameter(
+        0.0, 'stop when no camera or depth image came for so long; 0: never', low=0, high=1e6
+    )
+    summary: str = parameter('', 'JSON file to write the figures to; empty writes none')
+    live: bool = parameter(True, 'print a line a second')
+
+
+class RecorderNode(Node):
+    """Stores and measures until it is idle or interrupted."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('recorder_node', **options)
+        self.parameters = declare(self, RecorderParameters)
+        self.transit = Transit()
+        self.counts: dict[str, int] = {}
+        self._heard_s = 0.0
+        self._kept = _Thinning(self.parameters.keep_every)
+        self._spinner = SingleThreadedExecutor(context=self.context)
+        self._spinner.add_node(self)
+        self._writer = RecordingWriter(self.parameters.bag) if self.parameters.bag else None
+        for entry in self.parameters.topics:
+            self._subscribe(entry)
+
+    def run(self) -> None:
+        """Record until idle or until ROS shuts down."""
+        next_line_s = time.monotonic() + _LIVE_PERIOD_S
+        while self.context.ok() and not self._is_idle():
+            self._spinner.spin_once(timeout_sec=0.1)
+            if self.parameters.live and time.monotonic() >= next_line_s:
+                next_line_s += _LIVE_PERIOD_S
+                if self._heard_s:
+                    print(self.transit.line(time.monotonic()), flush=True)
+
+    def finish(self) -> None:
+        """Complete the bag and write the summary.
+
+        Raises:
+            RecordingError: the bag cannot be completed.
+        """
+        if self._writer is not None:
+            self._writer.close()
+        if self.parameters.summary:
+            content = {
+                **self.transit.summary().as_dict(),
+                'messages': self.counts,
+                'stored': self._writer.counts if self._writer else {},
+            }
+            Path(self.parameters.summary).write_text(json.dumps(content, indent=2) + '\n')
+
+    def _is_idle(self) -> bool:
+        idle_s = self.parameters.idle_s
+        return bool(idle_s and self._heard_s and time.monotonic() - self._heard_s > idle_s)
+
+    def _subscribe(self, entry: str) -> None:
+        name, _, given = entry.partition(':')
+        kind = given or KNOWN_TYPES.get(name, '')
+        message = message_class(kind)
+        if message is None:
+            raise ConfigError(
+                f'topic {entry!r}: no message type {kind!r}; write name:package/msg/Type'
+            )
+        resolved = self.resolve_topic_name(name)
+        self.counts[resolved] = 0
+        if self._writer is not None:
+            self._writer.add_topic(resolved, kind)
+        qos = listening_qos(reliable=self.parameters.reliable, depth=_QUEUE)
+        handle = self._handler(name, resolved, kind)
+        self.create_subscription(message, name, handle, qos, raw=True)
+
+    def _handler(self, name: str, resolved: str, kind: str) -> Callable[[bytes], None]:
+        stamped = cdr.begins_with_header(kind)
+        thinned = stamped and name not in _NEVER_THINNED
+
+        def handle(data: bytes) -> None:
+            now_s, now_ns = time.monotonic(), time.time_ns()
+            self.counts[resolved] += 1
+            stamp_ns = cdr.header_stamp_ns(data) if stamped else 0
+            self._follow(name, stamp_ns, now_s)
+            if self._writer is not None and (not thinned or self._kept.keeps(stamp_ns)):
+                self._writer.write(resolved, now_ns, data)
+
+        return handle
+
+    def _follow(self, name: str, stamp_ns: int, now_s: float) -> None:
+        if name in _CAMERA:
+            self.transit.image(stamp_ns, now_s)
+        elif name == _DEPTH:
+            self.transit.depth(stamp_ns, now_s)
+        else:
+            return
+        self._heard_s = now_s
+
+
+class _Thinning:
+    """Chooses every n-th stamp, in the order in which stamps are first seen."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._order: dict[int, int] = {}
+
+    def keeps(self, stamp_ns: int) -> bool:
+        """Whether messages of this stamp are kept."""
+        return self._order.setdefault(stamp_ns, len(self._order)) % self._every == 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record; 0 when the bag is complete, 1 when it or a parameter is bad."""
+    rclpy.init(args=args)
+    try:
+        node = RecorderNode()
+        try:
+            node.run()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            node.finish()
+            node.destroy_node()
+    except Monodepth2Error as err:
+        print(f'recorder_node: {err}', file=sys.stderr, flush=True)
+        return 1
+    finally:
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
