@@ -57,6 +57,8 @@ class Model:
     """Tensors of the pose network in float32; empty if the file has none."""
     path: Path
     """Where it was read from."""
+    schema: int
+    """Layout of the file's metadata."""
     sha256: str
     """Digest of description and tensors, as stored and verified."""
 
@@ -123,6 +125,7 @@ def load_model(path: Path | str) -> Model:
         depth_net=_build(description, _part(tensors, _DEPTH)),
         pose_state=_part(tensors, _POSE),
         path=source,
+        schema=entry['schema'],
         sha256=str(entry['sha256']),
     )
 

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``monodepth2``: finds the verb, runs it, and turns failures into one line.
+
+Exit status: 0 success, 1 failure, 2 wrong usage or configuration, 130 interrupted. Set
+MONODEPTH2_DEBUG=1 to see where a failure came from. Only the called verb's module is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from monodepth2_ros import __version__
+from monodepth2_ros.errors import ConfigError, Monodepth2Error
+
+VERBS = {
+    'generate': 'write a generated drive with exact depth as a bag',
+    'import': 'turn an md2 checkpoint folder into a model file',
+    'info': 'print what a model file says about itself and verify it',
+    'predict': 'compute depth of an image, a folder, a video or a bag',
+}
+"""Each verb and what it does; its module is ``commands/<verb>.py``, ``import_md2`` for import."""
+
+_MODULES = {'import': 'import_md2'}
+_FAILURE = 1
+_USAGE = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments after the program's name; those of the process by default.
+
+    Returns:
+        the exit status.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as err:
+        return _report(arguments[0] if arguments else '', err)
+    return status
+
+
+def _run(arguments: list[str]) -> int:
+    """Parse the arguments and call the verb."""
+    args = _parser(arguments).parse_args(arguments)
+    status: int = importlib.import_module(_module(args.verb)).run(args)
+    return status
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """The parser, in which only the called verb knows its own arguments."""
+    parser = argparse.ArgumentParser(
+        prog='monodepth2', description='Metric depth from one camera: models, data and training.'
+    )
+    parser.add_argument('--version', action='version', version=f'monodepth2 {__version__}')
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    for verb, summary in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary)
+        if arguments[:1] == [verb]:
+            command = importlib.import_module(_module(verb))
+            sub.description = command.HELP
+            command.add_arguments(sub)
+    return parser
+
+
+def _module(verb: str) -> str:
+    """The full name of a verb's module."""
+    return f'monodepth2_training.commands.{_MODULES.get(verb, verb)}'
+
+
+def _report(verb: str, err: Exception) -> int:
+    """Print one line about a failure, and its origin when that is asked for."""
+    if os.environ.get('MONODEPTH2_DEBUG', '') not in ('', '0'):
+        traceback.print_exception(type(err), err, err.__traceback__)
+    text = ' '.join(str(err).split())
+    if not isinstance(err, (Monodepth2Error, OSError)):
+        text = f'{type(err).__name__}: {text} (unexpected; MONODEPTH2_DEBUG=1 shows where)'
+    print(f'monodepth2 {verb}: error: {text}', file=sys.stderr)
+    return _USAGE if isinstance(err, ConfigError) else _FAILURE
+
+
+if __name__ == '__main__':
+    sys.exit(main())

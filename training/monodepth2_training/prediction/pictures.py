@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures behind a path, one after the other, whatever they are stored in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import ConfigError, RecordingError
+from monodepth2_ros.images import CompressedImage, decode, decode_compressed
+from monodepth2_ros.recordings import choose_camera, image_frames, open_recording
+from monodepth2_ros.recordings.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES, has_images
+from monodepth2_ros.recordings.rosbag2 import is_bag_folder
+from monodepth2_training.prediction.image_files import read_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from monodepth2_ros.geometry.camera import CameraCalibration
+    from monodepth2_ros.images import RawImage
+    from monodepth2_ros.recordings import Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One picture that has not been decoded yet."""
+
+    name: str
+    """Unique among the pictures of its source, without suffix."""
+    read: Callable[[], NDArray[np.uint8]]
+    """Decodes it to RGB uint8 [H, W, 3]; raises ImageError."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSource:
+    """The pictures behind a path."""
+
+    pictures: Iterator[Picture]
+    """Each once, in order of name or time."""
+    single: bool
+    """Whether the path is one image file."""
+    calibration: CameraCalibration | None = None
+    """As recorded beside the pictures, if it was."""
+
+
+@contextmanager
+def open_pictures(path: Path, *, topic: str = '') -> Iterator[PictureSource]:
+    """Open an image file, a folder of images, a video or a bag.
+
+    Args:
+        path: the file or folder.
+        topic: image topic or namespace of the camera in a bag; its first camera if empty.
+
+    Raises:
+        RecordingError: there is no such path, it is none of these, or it has no such camera.
+        ConfigError: a topic is given for something that has none.
+    """
+    files = _image_files(path)
+    if files is None:
+        with open_recording(path) as recording:
+            camera = choose_camera(recording, topic)
+            yield PictureSource(
+                pictures=_recorded(recording, camera.image),
+                single=False,
+                calibration=recording.calibration(camera.image),
+            )
+        return
+    if topic:
+        raise ConfigError(f'topic {topic!r} is given, but {path} is no bag: leave it out')
+    yield PictureSource(pictures=_stored(files), single=not path.is_dir())
+
+
+def _image_files(path: Path) -> list[Path] | None:
+    """The image files behind a path; None if it is a recording."""
+    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+        return [path]
+    if path.is_dir() and not is_bag_folder(path) and has_images(path):
+        return sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    return None
+
+
+def _stored(files: list[Path]) -> Iterator[Picture]:
+    """Name image files by their stems, or in full where two stems are equal."""
+    stems = [file.stem for file in files]
+    for file in files:
+        name = file.stem if stems.count(file.stem) == 1 else file.name
+        yield Picture(name=name, read=_reader(file))
+
+
+def _reader(file: Path) -> Callable[[], NDArray[np.uint8]]:
+    return lambda: read_image(file)
+
+
+def _recorded(recording: Recording, topic: str) -> Iterator[Picture]:
+    """Name frames by their number, in a bag also by their stamp."""
+    stamped = recording.path.suffix.lower() not in VIDEO_SUFFIXES
+    count = 0
+    for stamp_ns, image in image_frames(recording, topic):
+        name = f'{count:06d}_{stamp_ns}' if stamped else f'{count:06d}'
+        yield Picture(name=name, read=_decoder(image))
+        count += 1
+    if count == 0:
+        raise RecordingError(f'{recording.path} has no image on {topic}')
+
+
+def _decoder(image: RawImage | CompressedImage) -> Callable[[], NDArray[np.uint8]]:
+    if isinstance(image, CompressedImage):
+        return lambda: decode_compressed(image)
+    return lambda: decode(image)
