@@ -28,6 +28,7 @@ class DepthEstimator:
         engine: what runs the network.
         device: ``cpu`` or ``cuda:N``.
         device_reason: why this device and this arithmetic.
+        model_sha256: digest of the model file; empty if the network comes from elsewhere.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class DepthEstimator:
         device: str = 'cpu',
         device_reason: str = '',
         flip: bool = False,
+        model_sha256: str = '',
     ) -> None:
         """Wrap an engine that is ready.
 
@@ -47,12 +49,14 @@ class DepthEstimator:
             device: name of its device.
             device_reason: why that one.
             flip: also look at the mirror image and merge both; takes twice as long.
+            model_sha256: digest of the model file.
         """
         self.description = description
         self.engine = engine
         self.device = device
         self.device_reason = device_reason
         self.flip = flip
+        self.model_sha256 = model_sha256
 
     @classmethod
     def load(
@@ -88,6 +92,7 @@ class DepthEstimator:
             device=str(chosen),
             device_reason=f'{device_reason}; {precision_reason}',
             flip=flip,
+            model_sha256=model.sha256,
         )
 
     @property
