@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What became of every frame: counts by cause, rates, latencies, and whether the camera is heard.
 
-Times named ``now_s`` are seconds of one monotonic clock. Nothing here locks: ``FrameMonitor`` does.
+Times named ``now_s`` are seconds of one monotonic clock. ``FrameMonitor`` does the locking.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -219,7 +220,7 @@ class DeliveryCheck:
         while self._stamps_ns and self._stamps_ns[0][0] < now_s - self._window_s:
             self._stamps_ns.popleft()
         stamps_ns = [stamp_ns for _, stamp_ns in self._stamps_ns]
-        spacings_ns = sorted(b - a for a, b in zip(stamps_ns, stamps_ns[1:], strict=False))
+        spacings_ns = sorted(b - a for a, b in itertools.pairwise(stamps_ns))
         if len(spacings_ns) < self._LEAST or spacings_ns[0] < 0 or spacings_ns[-1] == 0:
             return None
         period_ns = spacings_ns[len(spacings_ns) // 4]

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The depth node: one camera in, depth, cloud and picture out; a managed (lifecycle) node.
+
+The executor's one thread receives and answers services; one worker thread owns the model.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+# Threads of OpenMP that spin while they wait cost a shared CPU several times what they save.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.task import Future
+from std_srvs.srv import SetBool
+
+from monodepth2_ros import health
+from monodepth2_ros.errors import Monodepth2Error
+from monodepth2_ros.frame_monitor import FrameMonitor
+from monodepth2_ros.nodes import diagnostics
+from monodepth2_ros.nodes.depth_session import DepthSession
+from monodepth2_ros.nodes.frame_processor import Surroundings
+from monodepth2_ros.nodes.parameter_server import ParameterServer
+from monodepth2_ros.nodes.quality_of_service import QosWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rclpy.lifecycle import LifecycleState
+
+    from monodepth2_ros.nodes.parameters import NodeParameters
+
+_SUCCESS = TransitionCallbackReturn.SUCCESS
+_FAILURE = TransitionCallbackReturn.FAILURE
+
+
+class DepthNode(LifecycleNode):
+    """Depth from one camera; configured by parameters, see ``NodeParameters``.
+
+    Attributes:
+        finished: done once the process shall end.
+        exit_code: what it shall end with.
+    """
+
+    def __init__(self, name: str = 'depth_node', **kwargs: Any) -> None:
+        """Declare parameters and start diagnostics; nothing is loaded yet."""
+        super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
+        self.finished = Future()
+        self.exit_code = 0
+        self._session: DepthSession | None = None
+        self._active = False
+        self._enabled = True
+        self._failure: str | None = None
+        self._monitor = FrameMonitor(time.monotonic())
+        self._qos = QosWatch()
+        self._server = ParameterServer(
+            self, is_configured=lambda: self._session is not None, on_change=self._on_change
+        )
+        self._status = diagnostics.DiagnosticsPublisher(self, task='depth')
+        self._faults = diagnostics.FaultLog(self)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        period_s = self._server.current.diagnostics_period_s
+        self.create_timer(period_s, self._on_diagnostics, clock=steady)
+
+    def autostart(self) -> None:
+        """Configure and activate, if the parameter of that name says so."""
+        if not self._server.current.autostart:
+            return
+        if self.trigger_configure() == _SUCCESS:
+            self.trigger_activate()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm up the model; a bad parameter or file fails with its reason."""
+        try:
+            parameters = self._server.checked()
+            self._session = DepthSession(
+                self,
+                parameters,
+                monitor=self._monitor,
+                qos=self._qos,
+                surroundings=self._surroundings(),
+            )
+        except (Monodepth2Error, OSError, RuntimeError, TimeoutError) as err:
+            return self._fail('configure', err)
+        self._failure = None
+        self._session.enabled = self._enabled
+        self._announce(parameters)
+        return _SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the camera."""
+        if self._session is None:
+            return _FAILURE
+        try:
+            self._session.open()
+        except Monodepth2Error as err:
+            return self._fail('activate', err)
+        self._failure = None
+        self._active = True
+        return _SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and finish the frame in hand."""
+        self._active = False
+        if self._session is not None:
+            self._session.shut()
+        return _SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model, its memory and the output topics."""
+        self.release()
+        return _SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything."""
+        self.release()
+        return _SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything; the node can be configured again."""
+        self.release()
+        return _SUCCESS
+
+    def release(self) -> bool:
+        """Free everything; False if a thread was busy and had to be left behind."""
+        self._active = False
+        session, self._session = self._session, None
+        self._qos.clear()
+        return session is None or session.close()
+
+    def _fail(self, transition: str, err: Exception) -> TransitionCallbackReturn:
+        self._failure = f'{transition} failed: {err}'
+        if rclpy.ok(context=self.context):
+            self.get_logger().error(self._failure)
+        return _FAILURE
+
+    def _surroundings(self) -> Surroundings:
+        logger, clock = self.get_logger(), self.get_clock()
+        return Surroundings(
+            now_ns=lambda: clock.now().nanoseconds,
+            running=lambda: rclpy.ok(context=self.context),
+            warn=lambda text: logger.warning(text),
+            give_up=self._give_up,
+        )
+
+    def _give_up(self, reason: str) -> None:
+        self.get_logger().fatal(f'ending with exit code 1: {reason}')
+        self.exit_code = 1
+        self.finished.set_result(None)
+
+    def _announce(self, parameters: NodeParameters) -> None:
+        session = self._session
+        if session is None:
+            return
+        figures = diagnostics.model_figures(session, parameters)
+        self.get_logger().info(
+            f'model {figures["model"]} on {figures["device"]} ({figures["device reason"]}), '
+            f'scale: {figures["scale"]}'
+        )
+
+    def _on_change(self, parameters: NodeParameters) -> None:
+        if self._session is not None:
+            self._session.change(parameters)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = bool(request.data)
+        if self._session is not None:
+            self._session.enabled = self._enabled
+        response.success = True
+        response.message = 'computing' if self._enabled else 'paused: frames are dropped'
+        return response
+
+    def _on_diagnostics(self) -> None:
+        parameters, session = self._server.current, self._session
+        report = self._monitor.report(time.monotonic())
+        findings = [health.warning(text) for text in self._qos.mismatches]
+        if self._failure is not None:
+            findings.append(health.error(self._failure))
+        if session is not None and self._active:
+            findings += diagnostics.session_findings(session, report, parameters)
+        else:
+            findings.append(health.remark('inactive' if session else 'unconfigured'))
+        figures = diagnostics.model_figures(session, parameters) if session else {}
+        self._faults.update(findings)
+        self._status.publish(
+            findings,
+            figures | health.stream_figures(report),
+            hardware_id=figures.get('device', 'none'),
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to end; exit code 1 asks for a restart of the process."""
+    faulthandler.enable()
+    rclpy.init(args=args)
+    node = DepthNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        node.autostart()
+        executor.spin_until_future_complete(node.finished)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        ended = node.release()
+        exit_code = node.exit_code
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    if not ended:
+        sys.stderr.flush()
+        os._exit(exit_code)
+    return exit_code
+
+
+if __name__ == '__main__':
+    sys.exit(main())

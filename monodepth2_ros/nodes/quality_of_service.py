@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quality of service by name, and what the middleware reports about matches and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.qos import (
+    QoSHistoryPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+_RELIABILITY = {
+    'sensor_data': QoSReliabilityPolicy.BEST_EFFORT,
+    'best_effort': QoSReliabilityPolicy.BEST_EFFORT,
+    'reliable': QoSReliabilityPolicy.RELIABLE,
+    'system_default': QoSReliabilityPolicy.SYSTEM_DEFAULT,
+}
+_SENSOR_DATA_DEPTH = 5
+
+
+def profile(name: str) -> QoSProfile:
+    """A volatile, keep-last profile: the last 5 messages for sensor_data, else the last one."""
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=_SENSOR_DATA_DEPTH if name == 'sensor_data' else 1,
+        reliability=_RELIABILITY[name],
+    )
+
+
+def overridable() -> QoSOverridingOptions:
+    """Let qos_overrides.* parameters change history, depth and reliability."""
+    return QoSOverridingOptions.with_default_policies()
+
+
+class QosWatch:
+    """Remembers which partners cannot be matched."""
+
+    def __init__(self) -> None:
+        self._mismatches: dict[str, str] = {}
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """One line for each topic with a partner that cannot be matched."""
+        return tuple(self._mismatches.values())
+
+    def clear(self) -> None:
+        """Forget the mismatches, as when the topics are opened anew."""
+        self._mismatches.clear()
+
+    def publisher_events(self, topic: str) -> PublisherEventCallbacks:
+        """Callbacks for a publisher of ours."""
+        return PublisherEventCallbacks(
+            incompatible_qos=lambda info: self._mismatch(topic, 'a subscriber asks for', info)
+        )
+
+    def subscription_events(
+        self, topic: str, on_lost: Callable[[int], None] | None = None
+    ) -> SubscriptionEventCallbacks:
+        """Callbacks for a subscription of ours; ``on_lost`` gets the number of lost messages."""
+        lost = None if on_lost is None else lambda info: on_lost(info.total_count_change)
+        return SubscriptionEventCallbacks(
+            incompatible_qos=lambda info: self._mismatch(topic, 'a publisher offers', info),
+            message_lost=lost,
+        )
+
+    def _mismatch(self, topic: str, partner: str, info: Any) -> None:
+        policy = qos_policy_name_from_kind(info.last_policy_kind)
+        self._mismatches[topic] = (
+            f'{topic}: {partner} another {policy} than ours, so nothing passes between us: '
+            'change image_qos, output_qos or the partner'
+        )
