@@ -103,7 +103,7 @@ def _unfolded(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[
     if not calibration.has_distortion:
         return np.isfinite(radius)
     largest = float(np.nanmax(radius, initial=0.0, where=np.isfinite(radius)))
-    samples = np.linspace(0.0, largest, 4096)
+    samples = np.tan(np.linspace(0.0, np.arctan(largest), 4096))
     falling = np.flatnonzero(~(np.diff(_distorted_radius(calibration, samples)) > 0.0))
     limit = samples[falling[0]] if falling.size else largest
     return radius <= limit
@@ -111,13 +111,15 @@ def _unfolded(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[
 
 def _raw_radius(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[np.float64]:
     """Distance of each rectified pixel's ray from the raw optical axis at z = 1; inf behind it."""
-    u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-    x, y = (u - camera.cx_px) / camera.fx_px, (v - camera.cy_px) / camera.fy_px
-    rays = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.reshape(calibration.R, (3, 3))
-    z = rays[..., 2]
-    return np.where(
-        z > 0.0, np.hypot(rays[..., 0], rays[..., 1]) / np.where(z > 0.0, z, 1.0), np.inf
-    )
+    R = np.reshape(calibration.R, (3, 3))
+    x = (np.arange(camera.width) - camera.cx_px) / camera.fx_px
+    y = (np.arange(camera.height)[:, None] - camera.cy_px) / camera.fy_px
+    raw_x, raw_y, raw_z = (R[0, i] * x + R[1, i] * y + R[2, i] for i in range(3))
+    behind = raw_z <= 0.0
+    raw_z[behind] = 1.0
+    radius: NDArray[np.float64] = np.hypot(raw_x, raw_y) / raw_z
+    radius[behind] = np.inf
+    return radius
 
 
 def _distorted_radius(

@@ -120,6 +120,17 @@ def test_a_polynomial_that_turns_back_shows_nothing_twice():
     assert rectifier.valid[radius < 0.9].all()
 
 
+def test_the_turning_point_is_seen_from_the_raw_axis():
+    """R = a turn of 0.3 about y shows the raw axis fx tan(0.3) columns right of the middle."""
+    wide = (30.0, 0.0, 60.0, 0.0, 30.0, 45.0, 0.0, 0.0, 1.0)
+    R = tuple(cv2.Rodrigues(np.array([0.0, 0.3, 0.0]))[0].ravel().tolist())
+    valid = Rectifier(replace(PLAIN, K=wide, R=R, D=(-0.4, 0.0, 0.0, 0.0))).valid
+    limit = math.atan(math.sqrt(1 / 1.2))
+    first, last = np.flatnonzero(valid[45])[[0, -1]]
+    assert first == pytest.approx(60 + 30 * math.tan(0.3 - limit), abs=1)
+    assert last == pytest.approx(min(119, 60 + 30 * math.tan(0.3 + limit)), abs=1)
+
+
 def test_a_rational_polynomial_is_not_trusted_beyond_its_pole():
     """1 - 0.5 r^2 in the denominator has its pole at r = 1.414; beyond it the sign flips."""
     wide = (30.0, 0.0, 60.0, 0.0, 30.0, 45.0, 0.0, 0.0, 1.0)
