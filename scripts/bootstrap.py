@@ -36,9 +36,9 @@ class BootstrapError(Exception):
 
 def main() -> int:
     """Bring .venv up to date; return the exit status."""
-    lock = os.open(ROOT, os.O_RDONLY)
+    folder = os.open(ROOT, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for_others(folder)
         bring_up_to_date()
     except BootstrapError as error:
         print(f'error: {error}', file=sys.stderr)
@@ -47,8 +47,17 @@ def main() -> int:
         print('\ninterrupted: the next run builds .venv again', file=sys.stderr)
         return 130
     finally:
-        os.close(lock)
+        os.close(folder)
     return 0
+
+
+def wait_for_others(folder: int) -> None:
+    """Lock the project's folder, given by its open descriptor, until this process ends."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say('another make is building .venv: waiting for it')
+        fcntl.flock(folder, fcntl.LOCK_EX)
 
 
 def bring_up_to_date() -> None:
@@ -172,7 +181,7 @@ def install(ros: str | None) -> None:
     pip('pip', 'setuptools', 'wheel')
     files = ['run', 'dev'] if ros else ['run', 'dev', 'ros_wheels']
     packages = 'PyTorch and the rest' if ros else 'PyTorch, ROS 2 Jazzy and the rest'
-    say(f'installing {packages} from PyPI (about 3 GB to download the first time)')
+    say(f'installing {packages} from PyPI (minutes, and up to 3 GB the first time)')
     pip(*(f'--requirement=requirements/{name}.txt' for name in files))
     say('installing this project, editable')
     pip('--no-deps', '--no-build-isolation', '--editable=.')
@@ -200,12 +209,12 @@ def check_imports() -> None:
 
 
 def pip(*arguments: str) -> None:
-    """Run pip install in .venv, within the constraints; quiet but for errors.
+    """Run pip install in .venv, within the constraints; it prints errors alone.
 
     Raises:
         BootstrapError: pip failed.
     """
-    options = ('--quiet', '--no-input', f'--constraint={CONSTRAINTS}')
+    options = ('-qq', '--no-input', f'--constraint={CONSTRAINTS}')
     run(str(PYTHON), '-m', 'pip', 'install', *options, *arguments)
 
 
