@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors that a caller may want to tell apart; every message names what came and what to do."""
+"""The errors that a caller may want to tell apart; messages name what came and what to do."""
 
 
 class Monodepth2Error(Exception):
