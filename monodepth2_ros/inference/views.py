@@ -14,7 +14,7 @@ from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Win
 from monodepth2_ros.geometry.rectification import Rectifier
 
 RECTIFY_CHOICES = ('auto', 'always', 'never')
-"""When to rectify: if the calibration has distortion or rotation, always, or never."""
+"""When to rectify: if raw and rectified image differ, always, or never."""
 
 _MAX_VIEWS = 4
 
@@ -43,6 +43,10 @@ class Views:
 
     def __init__(self) -> None:
         self._views: OrderedDict[tuple[object, ...], View] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Number of views kept."""
+        return len(self._views)
 
     def view(
         self, calibration: CameraCalibration | None, *, width: int, height: int, rectify: str
@@ -87,13 +91,6 @@ def _calibrated(plain: View, calibration: CameraCalibration, rectify: str) -> Vi
         rectifier = Rectifier(calibration)
         return View(window=rectifier.window, camera=rectifier.camera, rectifier=rectifier)
     if not calibration.needs_rectification:
-        return replace(plain, camera=_undistorted_camera(calibration))
+        return replace(plain, camera=calibration.rectified_camera())
     note = "rectify is 'never', but the image needs it: camera and points are approximate"
     return replace(plain, camera=calibration.raw_camera(), notes=(note,))
-
-
-def _undistorted_camera(calibration: CameraCalibration) -> PinholeCamera:
-    """The camera of images without distortion: K, and the stereo part of P where P agrees."""
-    raw, rectified = calibration.raw_camera(), calibration.rectified_camera()
-    same = replace(rectified, tx_px_m=0.0) == replace(raw, tx_px_m=0.0)
-    return rectified if same else raw
