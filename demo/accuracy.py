@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth errors against true depth, median-scaled, beside those of one depth everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.depth_messages import depth_frames
+from monodepth2_ros.recordings import open_recording
+
+_NEAREST_M = 1e-3
+_FARTHEST_M = 80.0
+_FEWEST_PIXELS = 100
+
+Depth = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """Mean errors over the frames that have true depth."""
+
+    frames: int
+    """Frames compared."""
+    abs_rel: float
+    """Mean of |depth - truth| / truth, each frame's depth scaled to the truth's median."""
+    constant_abs_rel: float
+    """The same for the truth's median as the depth of every pixel."""
+
+
+def measure(outputs: Path, recording: Path, truth_topic: str) -> Accuracy | None:
+    """Compare the recorded depth with the truth of the same stamps; None if none can be."""
+    with open_recording(outputs) as ours, open_recording(recording) as theirs:
+        pairs = _pairs(depth_frames(ours, '/depth/image'), depth_frames(theirs, truth_topic))
+        errors = [error for pair in pairs if (error := frame_errors(*pair)) is not None]
+    if not errors:
+        return None
+    mean = np.mean(errors, axis=0)
+    return Accuracy(frames=len(errors), abs_rel=float(mean[0]), constant_abs_rel=float(mean[1]))
+
+
+def frame_errors(depth: Depth, truth: Depth) -> tuple[float, float] | None:
+    """abs_rel of one frame, median-scaled, and of a constant; None if too little is known.
+
+    Args:
+        depth: [H, W], any unit; not finite where unknown.
+        truth: [H, W] in metres; not finite where unknown.
+    """
+    if depth.shape != truth.shape:
+        return None
+    known = (truth > _NEAREST_M) & (truth < _FARTHEST_M) & np.isfinite(depth) & (depth > 0)
+    if np.count_nonzero(known) < _FEWEST_PIXELS:
+        return None
+    depth, truth = depth[known], truth[known]
+    middle = np.median(truth)
+    scaled = depth * (middle / np.median(depth))
+    return float(np.mean(np.abs(scaled - truth) / truth)), float(
+        np.mean(np.abs(middle - truth) / truth)
+    )
+
+
+def _pairs(
+    ours: Iterator[tuple[int, Depth]], theirs: Iterator[tuple[int, Depth]]
+) -> Iterator[tuple[Depth, Depth]]:
+    stamp_ns, truth = next(theirs, (None, None))
+    for wanted_ns, depth in ours:
+        while stamp_ns is not None and stamp_ns < wanted_ns:
+            stamp_ns, truth = next(theirs, (None, None))
+        if stamp_ns == wanted_ns and truth is not None:
+            yield depth, truth

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth images and clouds as arrays, read from messages by a code of the demo's own.
+
+Being independent of the node, it also checks what the node has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.recordings import Message, Recording, cdr
+
+_UNITS_M = {'32FC1': (np.float32, 1.0), '16UC1': (np.uint16, 1e-3)}
+_COMPRESSED_DEPTH_HEADER = 12
+
+
+def depth_of(message: Message) -> NDArray[np.float32]:
+    """Depth in metres, float32 [H, W], of an Image or a compressedDepth; NaN where unknown.
+
+    Raises:
+        RecordingError: another encoding.
+    """
+    content = cdr.parse(message)
+    if message.type.endswith('CompressedImage'):
+        return _in_metres(_unpacked(content, message.topic), '16UC1')
+    if content.encoding not in _UNITS_M:
+        raise RecordingError(f'{message.topic} holds {content.encoding}: expected 32FC1 or 16UC1')
+    kind = np.dtype(_UNITS_M[content.encoding][0]).newbyteorder(
+        '>' if content.is_bigendian else '<'
+    )
+    rows = np.frombuffer(content.data, np.uint8).reshape(content.height, content.step)
+    pixels = np.ascontiguousarray(rows[:, : content.width * kind.itemsize]).view(kind)
+    return _in_metres(pixels, content.encoding)
+
+
+def depth_frames(recording: Recording, topic: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Stream (header stamp in ns, depth in metres) of a topic."""
+    for message in recording.messages([topic]):
+        yield cdr.header_stamp_ns(message.data), depth_of(message)
+
+
+def cloud_of(message: Message) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Points [N, 3] in metres (x right, y down, z forward) and their colours [N, 3] as BGR.
+
+    Points that are not finite are left out.
+    """
+    content = cdr.parse(message)
+    offsets = {item.name: int(item.offset) for item in content.fields}
+    rows = np.frombuffer(content.data, np.uint8).reshape(-1, content.point_step)
+    points = np.stack([_floats(rows, offsets[axis]) for axis in 'xyz'], axis=-1)
+    colors = rows[:, offsets['rgb'] : offsets['rgb'] + 3]
+    known = np.isfinite(points).all(axis=-1)
+    return points[known], colors[known]
+
+
+def _floats(rows: NDArray[np.uint8], offset: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(rows[:, offset : offset + 4]).view('<f4')[:, 0]
+
+
+def _in_metres(pixels: NDArray[Any], encoding: str) -> NDArray[np.float32]:
+    depth = pixels.astype(np.float32) * np.float32(_UNITS_M[encoding][1])
+    if encoding == '16UC1':
+        depth[pixels == 0] = np.nan
+    return depth
+
+
+def _unpacked(content: Any, topic: str) -> NDArray[np.uint16]:
+    data = np.frombuffer(content.data, np.uint8)[_COMPRESSED_DEPTH_HEADER:]
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or not content.format.startswith('16UC1'):
+        raise RecordingError(f'{topic} holds {content.format!r}: expected 16UC1 in PNG')
+    return np.asarray(pixels, np.uint16)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Picks a few moments of a run from its bag and gathers all that belongs to each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.depth_messages import cloud_of, depth_frames, depth_of
+from demo.source import Source
+from monodepth2_ros.images import CompressedImage, decode, decode_compressed
+from monodepth2_ros.recordings import Message, cdr, open_recording
+
+_IMAGES = ('/image', '/image/compressed')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """One frame with its products; colour images are uint8 [H, W, 3] BGR."""
+
+    time_s: float
+    """Since the first stored frame."""
+    camera: NDArray[np.uint8]
+    """The image as recorded."""
+    depth: NDArray[np.float32]
+    """Depth [H, W] in metres, or in network units if the scale is unknown."""
+    color: NDArray[np.uint8]
+    """Depth in colours, as the node published it."""
+    points: NDArray[np.float32] | None
+    """Cloud [N, 3]; None without calibration."""
+    point_colors: NDArray[np.uint8] | None
+    """Its colours [N, 3] as BGR."""
+    truth: NDArray[np.float32] | None
+    """True depth [H, W] in metres; None if there is none of this view."""
+
+
+def pick(bag: Path, source: Source, count: int) -> list[Moment]:
+    """Moments spread evenly over the run, the first and last frames left out."""
+    with open_recording(bag) as recording:
+        messages = recording.messages(['/depth/image'])
+        stamps = sorted({cdr.header_stamp_ns(message.data) for message in messages})
+        places = np.linspace(0, len(stamps) - 1, count + 2)[1:-1]
+        chosen = [stamps[round(place)] for place in places]
+        found = _gather(recording.messages(), frozenset(chosen))
+    truths = _truths(source, frozenset(chosen))
+    return [
+        _moment(found[stamp], truths.get(stamp), (stamp - stamps[0]) / 1e9)
+        for stamp in dict.fromkeys(chosen)
+        if _complete(found[stamp])
+    ]
+
+
+def _gather(messages: Iterator[Message], stamps: frozenset[int]) -> dict[int, dict[str, Message]]:
+    found: dict[int, dict[str, Message]] = {stamp: {} for stamp in stamps}
+    for message in messages:
+        if message.topic == '/diagnostics':
+            continue
+        stamp_ns = cdr.header_stamp_ns(message.data)
+        if stamp_ns in stamps:
+            found[stamp_ns][message.topic] = message
+    return found
+
+
+def _complete(parts: dict[str, Message]) -> bool:
+    return '/depth/image_color' in parts and any(name in parts for name in _IMAGES)
+
+
+def _moment(parts: dict[str, Message], truth: NDArray[np.float32] | None, time_s: float) -> Moment:
+    depth = depth_of(parts['/depth/image'])
+    cloud = cloud_of(parts['/depth/points']) if '/depth/points' in parts else (None, None)
+    image = next(parts[name] for name in _IMAGES if name in parts)
+    fits = truth is not None and truth.shape == depth.shape
+    return Moment(
+        time_s=time_s,
+        camera=_pixels(image),
+        depth=depth,
+        color=_pixels(parts['/depth/image_color']),
+        points=cloud[0],
+        point_colors=cloud[1],
+        truth=truth if fits else None,
+    )
+
+
+def _pixels(message: Message) -> NDArray[np.uint8]:
+    image = cdr.parse_image(message)
+    rgb = decode_compressed(image) if isinstance(image, CompressedImage) else decode(image)
+    return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def _truths(source: Source, stamps: frozenset[int]) -> dict[int, NDArray[np.float32]]:
+    if source.truth_topic is None:
+        return {}
+    with open_recording(source.path) as recording:
+        frames = depth_frames(recording, source.truth_topic)
+        return {stamp: depth for stamp, depth in frames if stamp in stamps}
