@@ -98,9 +98,14 @@ def _jpeg_pixels(data: NDArray[np.uint8], colorspace: str) -> NDArray[np.uint8]:
     try:
         return np.asarray(simplejpeg.decode_jpeg(data, colorspace), np.uint8)
     except ValueError as err:
-        if not _STRAY_BYTES.search(str(err)) or b'\xff\xd9' not in data[-4096:].tobytes():
+        if not (_STRAY_BYTES.search(str(err)) and _reaches_its_end(data.tobytes())):
             raise
     return np.asarray(simplejpeg.decode_jpeg(data, colorspace, strict=False), np.uint8)
+
+
+def _reaches_its_end(data: bytes) -> bool:
+    """Whether the marker of the end follows that of the last scan; neither occurs within one."""
+    return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
 
 
 def _by_opencv(data: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:

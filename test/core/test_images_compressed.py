@@ -14,6 +14,7 @@ import simplejpeg
 
 from monodepth2_ros.errors import ImageError
 from monodepth2_ros.images import CompressedImage, decode_compressed
+from monodepth2_ros.images.headers import read_size
 
 
 def smooth_picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -90,6 +91,22 @@ def test_exif_rotation_is_ignored():
     np.testing.assert_array_equal(decode(data), decode(JPEG))
 
 
+def test_exif_rotation_of_a_png_is_ignored():
+    plain = encode('.png', PICTURE)
+    body = b'eXIfMM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
+    chunk = struct.pack('>I', len(body) - 4) + body + struct.pack('>I', zlib.crc32(body))
+    np.testing.assert_array_equal(decode(plain[:33] + chunk + plain[33:]), PICTURE)
+
+
+@pytest.mark.parametrize(
+    ('extension', 'quality', 'name'),
+    [('.png', 0, 'PNG'), ('.bmp', 0, 'BMP'), ('.webp', 90, 'WebP'), ('.webp', 101, 'WebP')],
+)
+def test_headers_tell_width_before_height(extension, quality, name):
+    options = (cv2.IMWRITE_WEBP_QUALITY, quality) if quality else ()
+    assert read_size(encode(extension, PICTURE, *options)) == (name, 64, 48)
+
+
 @pytest.mark.parametrize(
     'container',
     [bytearray, memoryview, lambda b: array.array('B', b), lambda b: np.frombuffer(b, np.uint8)],
@@ -106,6 +123,23 @@ def test_bytes_after_the_end_of_a_jpeg_are_ignored(tail):
 def test_stray_bytes_before_the_end_marker_are_forgiven_as_webcams_send_them():
     data = JPEG[:-2] + bytes(range(1, 13)) + JPEG[-2:]
     np.testing.assert_array_equal(decode(data), decode(JPEG))
+
+
+def with_stray_bytes_at_a_restart() -> bytes:
+    data = encode('.jpg', PICTURE, cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+    at = data.index(b'\xff\xd1')
+    return data[:at] + bytes(range(1, 6)) + data[at:]
+
+
+def test_stray_bytes_at_a_restart_marker_are_forgiven():
+    clean = encode('.jpg', PICTURE, cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+    np.testing.assert_array_equal(decode(with_stray_bytes_at_a_restart()), decode(clean))
+
+
+def test_a_cut_off_jpeg_is_refused_behind_stray_bytes_too():
+    data = with_stray_bytes_at_a_restart()
+    with pytest.raises(ImageError, match='cut short'):
+        decode(data[: len(data) * 3 // 4])
 
 
 @pytest.mark.parametrize('share', [0.001, 0.1, 0.5, 0.9, 0.99, 0.9999])

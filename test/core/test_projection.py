@@ -36,7 +36,7 @@ def test_every_pixel_comes_back_from_any_depth():
 
 
 def test_points_not_in_front_of_the_camera_have_no_pixel():
-    points_m = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, -2.0], [0.0, 0.0, np.nan]])
+    points_m = np.array([[0.0, 1.0, 0.0], [1.0, 1.0, -2.0], [0.0, 0.0, np.nan]])
     uv, depth_m = project(points_m, CAMERA)
     assert np.isnan(uv).all()
     np.testing.assert_array_equal(depth_m, [0.0, -2.0, np.nan])

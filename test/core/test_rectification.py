@@ -120,6 +120,17 @@ def test_a_polynomial_that_turns_back_shows_nothing_twice():
     assert rectifier.valid[radius < 0.9].all()
 
 
+def test_a_fisheye_polynomial_that_turns_back_shows_nothing_twice():
+    """With k1 = -0.4 alone the distortion turns at the angle sqrt(1 / 1.2)."""
+    wide = (30.0, 0.0, 60.0, 0.0, 30.0, 45.0, 0.0, 0.0, 1.0)
+    D = (-0.4, 0.0, 0.0, 0.0)
+    rectifier = Rectifier(replace(PLAIN, K=wide, D=D, distortion_model='equidistant'))
+    v, u = np.mgrid[0:HEIGHT, 0:WIDTH]
+    radius = np.hypot((u - 60) / 30, (v - 45) / 30)
+    limit = math.tan(math.sqrt(1 / 1.2))
+    assert radius[rectifier.valid].max() == pytest.approx(limit, abs=0.03)
+
+
 def test_the_turning_point_is_seen_from_the_raw_axis():
     """R = a turn of 0.3 about y shows the raw axis fx tan(0.3) columns right of the middle."""
     wide = (30.0, 0.0, 60.0, 0.0, 30.0, 45.0, 0.0, 0.0, 1.0)
