@@ -134,7 +134,8 @@ def _distorted_radius(
     denominator = np.polyval([k6, k5, k4, 1.0], squared)
     numerator = np.polyval([k3, k2, k1, 1.0], squared)
     positive = denominator > 0.0
-    return radius * np.where(positive, numerator / np.where(positive, denominator, 1.0), 0.0)
+    ratio = np.where(positive, numerator / np.where(positive, denominator, 1.0), 0.0)
+    return np.asarray(radius * ratio)
 
 
 def _largest_window(valid: NDArray[np.bool_]) -> Window:

@@ -150,7 +150,8 @@ def _rows(image: RawImage, layout: _Layout) -> pixels.Rows:
             f'{_describe(image)} holds {data.size} bytes: expected at least {expected} ({rows} '
             f'rows with step {image.step}); the publisher cut it short or names another encoding'
         )
-    view = np.ndarray((rows, row_bytes), np.uint8, buffer=data, strides=(image.step, 1))
+    strides = (image.step, 1)
+    view: NDArray[np.uint8] = np.ndarray((rows, row_bytes), np.uint8, data, strides=strides)
     if layout.bits == 16:
         return view.view('>u2' if image.is_bigendian else '<u2')
     return view
