@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``monodepth2 generate``: write a generated drive with exact depth as a bag."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from monodepth2_training.world.drive import Drive, DriveSettings
+
+HELP = (
+    'Render the drive of a vehicle through a generated street and write it as a rosbag2 in MCAP: '
+    'camera images, calibration, odometry, exact depth (metres; +Inf in the sky) and the mounting '
+    'of the camera. The same arguments give the same drive. Nothing is left of a drive that '
+    'failed or was interrupted.'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument('out', metavar='OUT', type=Path, help='folder of the bag to write')
+    parser.add_argument('--frames', type=int, default=200, help='frames (default 200)')
+    parser.add_argument('--width', type=int, default=640, help='columns (default 640)')
+    parser.add_argument('--height', type=int, default=192, help='rows (default 192)')
+    parser.add_argument('--seed', type=int, default=0, help='another one, another street')
+    parser.add_argument('--rate-hz', type=float, default=10.0, help='frames/s (default 10)')
+    parser.add_argument('--speed-m-s', type=float, default=8.0, help='usual speed (default 8)')
+    for name, text in (
+        ('moving-cars', 'traffic besides parked cars'),
+        ('standstill', 'one stop at a crossing'),
+        ('exposure-changes', 'a camera whose exposure varies'),
+        ('noise', 'noise of the camera'),
+    ):
+        _add_switch(parser, name, text)
+    parser.add_argument('--device', default='auto', help='auto (default), cpu, cuda or cuda:N')
+    parser.add_argument('--force', action='store_true', help='replace the bag OUT if it exists')
+    parser.add_argument('--json', action='store_true', help='print the summary as JSON')
+
+
+def _add_switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    """A pair of options, on by default."""
+    key = name.replace('-', '_')
+    parser.add_argument(
+        f'--{name}', dest=key, action='store_true', default=True, help=f'{text} (default)'
+    )
+    parser.add_argument(f'--no-{name}', dest=key, action='store_false', help='none of it')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate, write and print a summary."""
+    from monodepth2_ros.inference.engines.device import choose_device
+    from monodepth2_training.world.drive import Drive
+    from monodepth2_training.world.drive_bag import refuse_existing
+
+    refuse_existing(args.out, replace=args.force)
+    settings = _settings(args)
+    device, _ = choose_device(args.device)
+    started_s = time.monotonic()
+    drive = Drive(settings, device)
+    _write(drive, args.out, replace=args.force)
+    report = _report(drive, args.out, str(device), time.monotonic() - started_s)
+    print(json.dumps(report, indent=2) if args.json else _text(report))
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> DriveSettings:
+    from monodepth2_training.world.drive import DriveSettings
+
+    return DriveSettings(
+        frames=args.frames,
+        width=args.width,
+        height=args.height,
+        seed=args.seed,
+        rate_hz=args.rate_hz,
+        speed_m_s=args.speed_m_s,
+        moving_cars=args.moving_cars,
+        standstill=args.standstill,
+        exposure_changes=args.exposure_changes,
+        noise=args.noise,
+    )
+
+
+def _write(drive: Drive, out: Path, *, replace: bool) -> None:
+    """Render and write all frames with a progress line."""
+    from monodepth2_training.world.drive_bag import new_bag
+
+    progress = _Progress(len(drive))
+    try:
+        with new_bag(out, drive.camera, replace=replace) as bag:
+            for frame in drive:
+                bag.write(frame)
+                progress.step()
+    finally:
+        progress.close()
+
+
+class _Progress:
+    """One line on a terminal: how far, how fast, how long still; elsewhere a line each 10 s."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._live = sys.stderr.isatty()
+        self._period_s = 0.2 if self._live else 10.0
+        self._started_s = self._said_s = time.monotonic()
+
+    def step(self) -> None:
+        """One more frame is written."""
+        self._done += 1
+        now_s = time.monotonic()
+        if now_s - self._said_s < self._period_s and (self._done < self._total or not self._live):
+            return
+        self._said_s = now_s
+        rate = self._done / max(now_s - self._started_s, 1e-9)
+        left_s = (self._total - self._done) / rate
+        filled = 24 * self._done // self._total
+        line = (
+            f'[{"#" * filled}{"." * (24 - filled)}] {self._done}/{self._total} frames  '
+            f'{rate:.1f}/s  {left_s:.0f} s left'
+        )
+        print(f'\r{line}' if self._live else line, end='' if self._live else '\n', file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._live and self._done:
+            print(file=sys.stderr)
+
+
+def _report(drive: Drive, out: Path, device: str, elapsed_s: float) -> dict[str, object]:
+    settings, ego = drive.settings, drive.ego
+    stop = ego.profile.stop_s
+    return {
+        'bag': str(out),
+        'frames': settings.frames,
+        'width': settings.width,
+        'height': settings.height,
+        'rate_hz': settings.rate_hz,
+        'seed': settings.seed,
+        'distance_m': round(float(ego.along_m(settings.duration_s)), 2),
+        'standstill_s': None if stop is None else [round(time_s, 2) for time_s in stop],
+        'moving_cars': len(drive.moving_instances),
+        'device': device,
+        'seconds': round(elapsed_s, 2),
+        'frames_per_second': round(settings.frames / elapsed_s, 2),
+    }
+
+
+def _text(report: dict[str, object]) -> str:
+    return (
+        f'{report["bag"]}: {report["frames"]} frames of {report["width"]}x{report["height"]} at '
+        f'{report["rate_hz"]:g} Hz over {report["distance_m"]} m, {report["moving_cars"]} moving '
+        f'cars, seed {report["seed"]}; {report["seconds"]} s on {report["device"]} '
+        f'({report["frames_per_second"]} frames/s)'
+    )

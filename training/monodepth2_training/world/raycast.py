@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Casts the rays of a camera into the world."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_training.world.bounds import ScreenBounds, screen_bounds
+from monodepth2_training.world.intersect import Rays
+from monodepth2_training.world.scene import Scene
+from monodepth2_training.world.solids import Solids
+from monodepth2_training.world.textures import TextureStack
+from monodepth2_training.world.tracing import GROUND, SKY, Hits, hit_ground, hit_solid
+
+MAX_SOLID_M = 320.0
+"""Solids beyond are not drawn."""
+
+
+def camera_rays(
+    camera: PinholeCamera, T_camera_to_world: NDArray[np.float64], device: torch.device
+) -> Rays:
+    """Rays through all pixel centres, in world axes; a ray's parameter is the depth (camera z).
+
+    Args:
+        camera: the picture, H x W pixels.
+        T_camera_to_world: float64[4, 4].
+        device: where the directions are made, float32[H, W] each.
+    """
+    x = (torch.arange(camera.width, device=device) - camera.cx_px) / camera.fx_px
+    y = (torch.arange(camera.height, device=device) - camera.cy_px) / camera.fy_px
+    direction = [
+        (float(row[0]) * x)[None, :] + (float(row[1]) * y)[:, None] + float(row[2])
+        for row in T_camera_to_world[:3, :3]
+    ]
+    ox, oy, oz = T_camera_to_world[:3, 3].tolist()
+    return Rays(ox=ox, oy=oy, oz=oz, dx=direction[0], dy=direction[1], dz=direction[2])
+
+
+def cast(
+    scene: Scene,
+    solids: Solids,
+    camera: PinholeCamera,
+    T_camera_to_world: NDArray[np.float64],
+    textures: TextureStack,
+    device: torch.device,
+) -> tuple[Rays, Hits]:
+    """What every pixel sees.
+
+    Args:
+        scene: gives the ground.
+        solids: all solids as they stand now.
+        camera: the picture, H x W pixels.
+        T_camera_to_world: float64[4, 4].
+        textures: gives the gaps in crowns.
+        device: where to compute.
+
+    Returns:
+        the rays, and their hits with depth as parameter.
+    """
+    rays = camera_rays(camera, T_camera_to_world, device)
+    t = hit_ground(rays, scene.path, scene.layout)
+    surface = torch.where(torch.isfinite(t), GROUND, SKY)
+    bounds = screen_bounds(
+        solids,
+        camera,
+        np.asarray(np.linalg.inv(T_camera_to_world), np.float64),
+        max_depth_m=MAX_SOLID_M,
+    )
+    for number in range(len(bounds.index)):
+        _cast_solid(rays, solids, bounds, number, textures, t, surface)
+    return rays, Hits(t=t, surface=surface)
+
+
+def _cast_solid(
+    rays: Rays,
+    solids: Solids,
+    bounds: ScreenBounds,
+    number: int,
+    textures: TextureStack,
+    t: torch.Tensor,
+    surface: torch.Tensor,
+) -> None:
+    """Draw one solid into its rectangle of ``t`` and ``surface``, which are changed in place."""
+    part = (slice(*bounds.rows[number].tolist()), slice(*bounds.columns[number].tolist()))
+    if float(t[part].max()) <= bounds.nearest_m[number]:
+        return
+    index = int(bounds.index[number])
+    hit = hit_solid(rays.at(part), solids, index, textures)
+    nearer = hit < t[part]
+    t[part] = torch.where(nearer, hit, t[part])
+    surface[part] = torch.where(nearer, index, surface[part])
