@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launch files: read as text everywhere, run by the real launch where ROS 2 has it.
+
+The real launch starts stand-ins for the executables, which leave their arguments and environment
+in a file.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+LAUNCH_FOLDER = Path(__file__).parent.parent / 'launch'
+CONFIG_FOLDER = LAUNCH_FOLDER.parent / 'config'
+DEPTH = LAUNCH_FOLDER / 'depth.launch.py'
+DEMO = LAUNCH_FOLDER / 'demo.launch.py'
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+
+# The folder launch/ of this source tree is found as an empty package of that name.
+HAS_LAUNCH = importlib.util.find_spec('launch_ros') is not None
+needs_launch = pytest.mark.skipif(
+    not HAS_LAUNCH, reason='launch and launch_ros are not installed (PyPI has no wheels of them)'
+)
+
+STAND_IN = """#!{python}
+import json, os, pathlib, sys
+pathlib.Path({out!r}, f'{{os.getpid()}}.json').write_text(
+    json.dumps({{'args': sys.argv, 'env': dict(os.environ)}})
+)
+"""
+
+
+def declared(path: Path) -> dict[str, ast.Call]:
+    tree = ast.parse(path.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [
+        call
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == 'DeclareLaunchArgument'
+    ]
+    assert len({call.args[0].value for call in found}) == len(found)
+    return {call.args[0].value: call for call in found}
+
+
+@pytest.mark.parametrize('path', [DEPTH, DEMO], ids=lambda path: path.name)
+def test_a_launch_file_compiles_and_describes_every_argument(path):
+    compile(path.read_text(), str(path), 'exec')
+    for name, call in declared(path).items():
+        words = {item.arg: item.value for item in call.keywords}
+        assert 'description' in words, name
+        assert ast.literal_eval(words['description']).endswith('.'), name
+
+
+def test_the_launch_files_take_the_promised_arguments():
+    expected = 'model image camera_info image_transport cameras namespace node_name params_file'
+    expected += ' device autostart use_sim_time log_level respawn respawn_delay rviz rviz_config'
+    expected += ' rviz_fixed_frame use_fastdds_profile'
+    assert set(declared(DEPTH)) == set(expected.split())
+    assert {'recording', 'rate', 'loop', 'start', 'duration'} <= set(declared(DEMO))
+    assert not set(declared(DEMO)) & set(declared(DEPTH))
+
+
+def test_the_player_is_given_only_parameters_that_it_has():
+    pytest.importorskip('rclpy', reason='the player imports rclpy')
+    from dataclasses import fields
+
+    from monodepth2_ros.nodes.player_node import PlayerParameters
+
+    known = {item.name for item in fields(PlayerParameters)}
+    given = {'recording', 'camera', 'calibration_url', 'stamps', 'rate', 'start_s', 'duration_s'}
+    assert given | {'loop', 'wait_for_subscribers'} <= known
+
+
+class Process:
+    """What launch started: arguments and environment."""
+
+    def __init__(self, path: Path) -> None:
+        content = json.loads(path.read_text())
+        self.program = Path(content['args'][0]).name
+        self.args = content['args'][1:]
+        self.env = content['env']
+
+    def after(self, flag: str) -> list[str]:
+        return [b for a, b in zip(self.args, self.args[1:], strict=False) if a == flag]
+
+    @property
+    def remaps(self) -> dict[str, str]:
+        return dict(rule.split(':=') for rule in self.after('-r'))
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """Run a launch file to its end; give what it started."""
+    out = tmp_path / 'out'
+    out.mkdir()
+    for package, program in (
+        ('monodepth2_ros', 'depth_node'),
+        ('monodepth2_ros', 'player_node'),
+        ('rviz2', 'rviz2'),
+    ):
+        index = tmp_path / 'share/ament_index/resource_index/packages'
+        index.mkdir(parents=True, exist_ok=True)
+        (index / package).touch()
+        executable = tmp_path / 'lib' / package / program
+        executable.parent.mkdir(parents=True, exist_ok=True)
+        executable.write_text(STAND_IN.format(python=sys.executable, out=str(out)))
+        executable.chmod(0o755)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))
+    for variable in (*PROFILE_VARIABLES, 'OMP_WAIT_POLICY'):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run(path: Path, **arguments: str) -> list[Process]:
+        from launch import LaunchDescription, LaunchService
+        from launch.actions import IncludeLaunchDescription
+        from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+        source = PythonLaunchDescriptionSource(str(path))
+        include = IncludeLaunchDescription(source, launch_arguments=arguments.items())
+        service = LaunchService(noninteractive=True)
+        service.include_launch_description(LaunchDescription([include]))
+        code = service.run()
+        started = [Process(file) for file in out.iterdir()]
+        for file in out.iterdir():
+            file.unlink()
+        assert code == 0 or not started
+        return sorted(started, key=lambda process: sorted(process.remaps.items()))
+
+    return run
+
+
+@needs_launch
+def test_without_arguments_only_the_parameter_file_speaks(start):
+    (node,) = start(DEPTH)
+    assert node.after('--params-file') == [str(CONFIG_FOLDER / 'depth_node.yaml')]
+    assert node.remaps['image'] == '/camera/image_raw'
+    assert node.remaps['image/compressed'] == '/camera/image_raw/compressed'
+    assert node.remaps['camera_info'] == '/camera/camera_info'
+
+
+@needs_launch
+def test_given_arguments_override_the_parameter_file_with_their_types(start):
+    (node,) = start(DEPTH, model='42', autostart='false', device='cpu', use_sim_time='true')
+    override = yaml.safe_load(Path(node.after('--params-file')[1]).read_text())
+    (section,) = override.values()
+    expected = {'model': '42', 'autostart': False, 'device': 'cpu', 'use_sim_time': True}
+    assert section['ros__parameters'] == expected
+
+
+@needs_launch
+def test_the_calibration_is_looked_for_beside_the_images(start):
+    (node,) = start(DEPTH, image='/car/front/image_rect', namespace='/car')
+    assert node.remaps['camera_info'] == '/car/front/camera_info'
+    assert node.remaps['__ns'] == '/car'
+
+
+@needs_launch
+def test_every_camera_gets_a_process_in_its_namespace(start):
+    nodes = start(DEPTH, cameras='front, rear', namespace='car')
+    assert [node.remaps['__ns'] for node in nodes] == ['/car/front', '/car/rear']
+    assert {node.remaps['image'] for node in nodes} == {'image_raw'}
+    nodes = start(DEPTH, cameras='front,rear', image='/drivers/{camera}/image')
+    assert [node.remaps['camera_info'] for node in nodes] == [
+        '/drivers/front/camera_info',
+        '/drivers/rear/camera_info',
+    ]
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('arguments', 'text'),
+    [
+        ({'params_file': '/nowhere.yaml'}, '/nowhere.yaml is no file'),
+        ({'cameras': 'a,b', 'image': '/x/image'}, 'the same topic for every camera'),
+        ({'cameras': 'a,a'}, 'names a camera twice'),
+        ({'autostart': 'perhaps'}, 'perhaps'),
+    ],
+)
+def test_a_bad_argument_starts_nothing_and_is_named(start, arguments, text, caplog):
+    assert start(DEPTH, **arguments) == []
+    assert text in caplog.text
+
+
+@needs_launch
+def test_processes_get_the_profile_unless_the_user_has_one(start, monkeypatch):
+    profile = str(CONFIG_FOLDER / 'fastdds_large_messages.xml')
+    (node,) = start(DEPTH)
+    assert [node.env[name] for name in PROFILE_VARIABLES] == [profile, profile]
+    assert node.env['OMP_WAIT_POLICY'] == 'passive'
+    (node,) = start(DEPTH, use_fastdds_profile='false')
+    assert not set(PROFILE_VARIABLES) & set(node.env)
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', '/mine.xml')
+    monkeypatch.setenv('OMP_WAIT_POLICY', 'active')
+    (node,) = start(DEPTH)
+    assert node.env['FASTRTPS_DEFAULT_PROFILES_FILE'] == '/mine.xml'
+    assert 'FASTDDS_DEFAULT_PROFILES_FILE' not in node.env
+    assert node.env['OMP_WAIT_POLICY'] == 'active'
+
+
+@needs_launch
+def test_rviz_follows_the_topics_and_the_frame(start):
+    started = start(DEPTH, rviz='true', namespace='car', image='/a/image', rviz_fixed_frame='cam')
+    (window,) = [process for process in started if process.program == 'rviz2']
+    assert window.after('--display-config') == [str(CONFIG_FOLDER / 'depth.rviz')]
+    assert window.after('--fixed-frame') == ['cam']
+    assert window.remaps['/camera/image_raw'] == '/a/image'
+    assert window.remaps['/depth/points'] == 'depth/points'
+    assert window.remaps['__ns'] == '/car'
+
+
+@needs_launch
+def test_the_demo_fits_the_node_to_the_recording(start, tmp_path):
+    recording = tmp_path / 'drive'
+    write_compressed_recording(recording)
+    started = start(DEMO, recording=str(recording), start='0.5', loop='true')
+    player, node = sorted(started, key=lambda process: process.program, reverse=True)
+    assert player.program == 'player_node'
+    (section,) = yaml.safe_load(Path(player.after('--params-file')[0]).read_text()).values()
+    given = section['ros__parameters']
+    assert given['recording'] == str(recording)
+    assert (given['start_s'], given['loop'], given['rate']) == (0.5, True, 1.0)
+    assert player.remaps['__ns'] == '/camera'
+    assert node.remaps['image/compressed'] == '/camera/image/compressed'
+    override = yaml.safe_load(Path(node.after('--params-file')[1]).read_text())
+    assert override[next(iter(override))]['ros__parameters'] == {'image_transport': 'compressed'}
+    assert player.env['FASTRTPS_DEFAULT_PROFILES_FILE'] == node.env[PROFILE_VARIABLES[1]]
+
+
+def write_compressed_recording(path: Path) -> None:
+    """Two CompressedImage messages without pictures in them: only their headers are read."""
+    from monodepth2_ros.recordings import RecordingWriter, cdr
+
+    kind = 'sensor_msgs/msg/CompressedImage'
+    make = cdr.typestore().types[kind]
+    with RecordingWriter(path) as writer:
+        writer.add_topic('/left/image_raw/compressed', kind)
+        for stamp_ns in (10**9, 2 * 10**9):
+            message = make(
+                header=cdr.header(stamp_ns, 'left_optical'),
+                format='jpeg',
+                data=np.zeros(4, np.uint8),
+            )
+            writer.write('/left/image_raw/compressed', stamp_ns, cdr.serialize(message, kind))
