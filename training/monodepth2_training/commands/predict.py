@@ -172,7 +172,14 @@ def _calibration(args: argparse.Namespace, source: PictureSource) -> CameraCalib
 
     if args.rectify == 'never':
         return None
-    return load_calibration(args.calibration) if args.calibration else source.calibration
+    if args.calibration:
+        return load_calibration(args.calibration)
+    try:
+        return source.calibration.checked() if source.calibration else None
+    except CalibrationError as err:
+        raise CalibrationError(
+            f'the calibration as recorded cannot be used, --rectify never ignores it: {err}'
+        ) from err
 
 
 def _write_all(

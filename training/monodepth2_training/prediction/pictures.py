@@ -77,7 +77,7 @@ def open_pictures(path: Path, *, topic: str = '') -> Iterator[PictureSource]:
 
 def _image_files(path: Path) -> list[Path] | None:
     """The image files behind a path; None if it is a recording."""
-    if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
+    if not path.is_dir() and path.suffix.lower() in IMAGE_SUFFIXES:
         return [path]
     if path.is_dir() and not is_bag_folder(path) and has_images(path):
         return sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from monodepth2_training import cli
+from support import md2_weights
+
+from monodepth2_ros import __version__
+from monodepth2_ros.errors import ConfigError, ModelFileError
+from monodepth2_ros.model_file import load_model, read_description
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "training"}',
+    'PATH': os.environ['PATH'],
+    'OMP_NUM_THREADS': '1',
+}
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_large_files(tmp_path: Path) -> Iterator[None]:
+    yield
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp('md2') / 'weights_19'
+    yield md2_weights.write_checkpoint(folder, stereo=True, pose=True)
+    shutil.rmtree(folder)
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(_: object) -> int:
+        raise error
+
+    fake = SimpleNamespace(HELP='', add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(cli.importlib, 'import_module', lambda _: fake)
+
+
+def _python(code: str, *, stdin: str = '') -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, '-c', code],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_import_turns_a_folder_into_a_model_file(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'model.safetensors'
+    assert cli.main(['import', str(checkpoint), str(out), '--max-depth-m', '80']) == 0
+    text = capsys.readouterr().out
+    for piece in ('resnet18, 14.329 million', '96x64, lanczos', '5.4 m per network unit'):
+        assert piece in text
+    assert 'non-commercial' in text
+    description = read_description(out)
+    assert description.depth_range.max_depth_m == 80.0
+    assert load_model(out).pose_state
+
+
+def test_import_does_not_replace_a_file_unless_told_to(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'model.safetensors'
+    out.write_bytes(b'precious')
+    assert cli.main(['import', str(checkpoint), str(out)]) == 1
+    assert 'exists: choose another name, or add --force' in capsys.readouterr().err
+    assert out.read_bytes() == b'precious'
+    assert cli.main(['import', str(checkpoint), str(out), '--force']) == 0
+    assert read_description(out).network.encoder == 'resnet18'
+
+
+def test_info_prints_the_same_facts_as_text_and_json(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / 'model.safetensors'
+    cli.main(['import', str(checkpoint), str(out)])
+    capsys.readouterr()
+    assert cli.main(['info', str(out)]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(['info', str(out), '--json']) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document['schema'] == 1
+    assert document['depth_net_weights'] == 14_329_236
+    assert document['bytes'] == out.stat().st_size
+    assert document['description']['scale']['value'] == 5.4
+    assert document['sha256'] in text
+    assert f'schema 1, verified\nnetwork{" " * 9}resnet18' in text
+
+
+def test_info_refuses_a_damaged_file_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / 'm.safetensors').write_bytes(b'<html>')
+    assert cli.main(['info', str(tmp_path / 'm.safetensors')]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ''
+    assert captured.err.count('\n') == 1
+    assert captured.err.startswith('monodepth2 info: error: ')
+    assert 'is cut off after 6 bytes' in captured.err or 'is a web page' in captured.err
+
+
+def test_help_lists_the_verbs_without_importing_torch() -> None:
+    done = _python(
+        'import sys\nfrom monodepth2_training import cli\n'
+        'try:\n    cli.main(["--help"])\nexcept SystemExit as e:\n    assert e.code == 0\n'
+        'print(sorted({"torch", "cv2", "numpy"} & set(sys.modules)))'
+    )
+    assert done.stdout.splitlines()[-1] == '[]', done.stderr
+    for verb in cli.VERBS:
+        assert f'\n    {verb} ' in done.stdout
+
+
+@pytest.mark.parametrize('verb', ['import', 'info', 'predict'])
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([verb, '--help'])
+    assert stopped.value.code == 0
+    assert f'usage: monodepth2 {verb}' in capsys.readouterr().out
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(['--version'])
+    assert capsys.readouterr().out == f'monodepth2 {__version__}\n'
+
+
+@pytest.mark.parametrize('arguments', [[], ['fly'], ['info'], ['info', 'a', '--nonsense']])
+def test_wrong_usage_ends_with_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert 'error: ' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('error', 'status', 'line'),
+    [
+        (ModelFileError('m is empty'), 1, 'monodepth2 info: error: m is empty\n'),
+        (ConfigError('x is\n odd'), 2, 'monodepth2 info: error: x is odd\n'),
+        (OSError(28, 'No space left'), 1, 'monodepth2 info: error: [Errno 28] No space left\n'),
+        (
+            ZeroDivisionError('by zero'),
+            1,
+            'monodepth2 info: error: ZeroDivisionError: by zero '
+            '(unexpected; MONODEPTH2_DEBUG=1 shows where)\n',
+        ),
+        (KeyboardInterrupt(), 130, ''),
+    ],
+)
+def test_a_failure_is_one_line_and_a_status(
+    error: BaseException,
+    status: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _fails(monkeypatch, error)
+    assert cli.main(['info']) == status
+    assert capsys.readouterr().err == line
+
+
+def test_a_failure_shows_its_origin_when_asked_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv('MONODEPTH2_DEBUG', '1')
+    _fails(monkeypatch, ModelFileError('m is empty'))
+    assert cli.main(['info']) == 1
+    assert 'Traceback (most recent call last)' in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
+    code = (
+        'import sys, types\nfrom monodepth2_training import cli\n'
+        'def run(args):\n    [print("x" * 1000) for _ in range(1000)]\n    return 0\n'
+        'fake = types.SimpleNamespace(HELP="", add_arguments=lambda p: None, run=run)\n'
+        'cli.importlib.import_module = lambda name: fake\n'
+        'sys.exit(cli.main(["info"]))'
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-c', code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert process.stdout is not None
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b''
+    process.stderr.close()
+    assert process.wait(timeout=30) == 141
