@@ -26,8 +26,6 @@ from launch_ros.parameter_descriptions import ParameterValue
 from monodepth2_ros.recordings import cdr, choose_camera, open_recording
 
 LAUNCH_FOLDER = Path(__file__).parent
-PROFILE = LAUNCH_FOLDER.parent / 'config' / 'fastdds_large_messages.xml'
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 CAMERA_NAMESPACE = '/camera'
 LAST_FRAMES_S = 3.0
 """Time that the node gets for what is under way when the recording ends."""
@@ -112,18 +110,10 @@ def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 'wait_for_subscribers': 1,
             }
         ],
-        additional_env=_environment(context),
         output='screen',
         on_exit=[] if _text(context, 'rviz') == 'true' else [end],
     )
     return [player]
-
-
-def _environment(context: LaunchContext) -> dict[str, str]:
-    """The Fast DDS profile: both ends of a topic need it."""
-    named = any(variable in context.environment for variable in PROFILE_VARIABLES)
-    wanted = _text(context, 'use_fastdds_profile') == 'true' and not named
-    return dict.fromkeys(PROFILE_VARIABLES, os.fspath(PROFILE)) if wanted else {}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -140,6 +130,7 @@ def generate_launch_description() -> LaunchDescription:
         [
             *ARGUMENTS,
             OpaqueFunction(function=_fit_to_recording),
+            # Before the player, which needs the Fast DDS profile too.
             depth,
             OpaqueFunction(function=_player),
         ]

@@ -2,8 +2,8 @@
 """Starts depth_node: one process per camera, each in a namespace of its own, and RViz if wanted.
 
 An argument that is left empty changes nothing: the parameter file decides. Topics are remapped
-here and are no parameters. Every process gets the Fast DDS profile under which large messages
-arrive (docs/deployment.md).
+here and are no parameters. What a launch file starts after including this one also gets the Fast
+DDS profile under which large messages arrive (docs/deployment.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import evaluate_condition_expression
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -119,8 +119,8 @@ ARGUMENTS = (
         'use_fastdds_profile',
         default_value='true',
         choices=['true', 'false'],
-        description='true: give the nodes the shipped Fast DDS profile, unless the environment '
-        'names another.',
+        description='true: give the nodes, and what is launched after them, the shipped Fast DDS '
+        'profile, unless the environment names another.',
     ),
     DeclareLaunchArgument(
         'rviz',
@@ -189,14 +189,13 @@ def _camera(context: LaunchContext, namespace: str, name: str, *, default_image:
     )
 
 
-def _environment(context: LaunchContext) -> dict[str, str]:
-    """Give what the environment lacks: what the user has set stays."""
-    wanted = {'OMP_WAIT_POLICY': 'passive'}
+def _profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Name the Fast DDS profile to all that is launched from here on, if the user names none."""
     named = any(variable in context.environment for variable in PROFILE_VARIABLES)
-    if _is_set(context, 'use_fastdds_profile') and not named:
-        profile = str(CONFIG_FOLDER / 'fastdds_large_messages.xml')
-        wanted.update(dict.fromkeys(PROFILE_VARIABLES, profile))
-    return {name: value for name, value in wanted.items() if name not in context.environment}
+    if named or not _is_set(context, 'use_fastdds_profile'):
+        return []
+    profile = str(CONFIG_FOLDER / 'fastdds_large_messages.xml')
+    return [SetEnvironmentVariable(variable, profile) for variable in PROFILE_VARIABLES]
 
 
 def _parameter_overrides(context: LaunchContext) -> dict[str, bool | ParameterValue]:
@@ -226,7 +225,6 @@ def _depth_node(context: LaunchContext, camera: Camera) -> Node:
             ('camera_info', camera.camera_info_topic),
         ],
         ros_arguments=['--log-level', _text(context, 'log_level')],
-        additional_env=_environment(context),
         respawn=_is_set(context, 'respawn'),
         respawn_delay=float(_text(context, 'respawn_delay')),
         output='screen',
@@ -249,7 +247,6 @@ def _rviz(context: LaunchContext, camera: Camera) -> Node:
             # A relative name is taken in the namespace, a pushed one included.
             *((f'/{topic}', topic) for topic in OUTPUT_TOPICS),
         ],
-        additional_env=_environment(context),
         output='screen',
     )
 
@@ -258,6 +255,7 @@ def _processes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     cameras = _cameras(context)
     windows = cameras if _is_set(context, 'rviz') else []
     return [
+        *_profile(context),
         *(_depth_node(context, camera) for camera in cameras),
         *(_rviz(context, camera) for camera in windows),
     ]
