@@ -115,8 +115,10 @@ def _parse_header(path: Path, raw: bytes) -> Header:
         entries = json.loads(raw[_LENGTH_BYTES:])
         metadata = dict(entries.pop('__metadata__', {}))
         shapes = {name: tuple(entry['shape']) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise refuse(path, f'has a damaged header ({err})', _FETCH_HINT) from err
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
+        raise refuse(
+            path, f'has a damaged header ({type(err).__name__}: {err})', _FETCH_HINT
+        ) from err
     return Header(raw=raw, metadata=metadata, shapes=shapes)
 
 
@@ -129,7 +131,7 @@ def _check_size(path: Path, header: Header, text: bytes, size: int) -> None:
         ]
         expected = len(header.raw) + max(ends, default=0)
     except (KeyError, TypeError, IndexError) as err:
-        raise refuse(path, f'has a damaged header ({err!r})', _FETCH_HINT) from err
+        raise refuse(path, f'has a damaged header ({type(err).__name__})', _FETCH_HINT) from err
     if size < expected:
         raise refuse(path, f'is cut off: it has {size} of {expected} bytes', _FETCH_HINT)
     if size > expected:

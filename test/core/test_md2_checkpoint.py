@@ -44,7 +44,7 @@ def test_an_imported_network_gives_the_references_disparity_to_1e_5(
     description, state, _ = import_md2(tmp_path)
     assert description.network.encoder == encoder
     net = DepthNet(description.network).eval()
-    net.load_state_dict(state, strict=True)
+    net.load_state_dict(state)
     rgb = torch.from_numpy(md2_weights.image(GOLDEN['height'], GOLDEN['width']))
     with torch.no_grad():
         disparities = net(rgb.permute(2, 0, 1)[None])
@@ -89,7 +89,7 @@ def test_the_pose_network_survives_import_and_model_file(folder: Path, tmp_path:
     loaded = load_model(tmp_path / 'm.safetensors').pose_state
     encoder = ResnetEncoder('resnet18', images=2)
     trunk = {k[8:]: v for k, v in loaded.items() if k.startswith('encoder.')}
-    encoder.load_state_dict(trunk, strict=True)
+    encoder.load_state_dict(trunk)
     motion = md2_weights.weight('net.3.weight', (12, 256, 1, 1))
     assert torch.equal(loaded['decoder.motion.weight'], motion)
     assert torch.equal(loaded['decoder.squeeze.bias'], md2_weights.weight('net.0.bias', (256,)))

@@ -96,15 +96,6 @@ def choose_destination(
     return Destination(out=out, formats=chosen, is_file=named, colormap=colormap)
 
 
-def write_array(path: Path, array: NDArray[np.float32]) -> None:
-    """Write a numpy array file whole or not at all.
-
-    Raises:
-        RecordingError: it cannot be written.
-    """
-    _write(path, _npy(array))
-
-
 def _check_formats(formats: Sequence[str]) -> None:
     for kind in formats:
         if kind not in FORMATS:
