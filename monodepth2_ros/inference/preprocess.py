@@ -71,8 +71,8 @@ def check_image(rgb: NDArray[np.uint8], window: Window) -> None:
 
 def _bilinear(rgb: NDArray[np.uint8], width: int, height: int) -> torch.Tensor:
     """Antialiased bilinear resize of uint8 [H, W, 3]; exact identity at equal sizes."""
-    writable = rgb if rgb.flags.writeable else rgb.copy()
-    image = torch.from_numpy(writable)[None].permute(0, 3, 1, 2)
+    usable = rgb.flags.writeable and min(rgb.strides) > 0
+    image = torch.from_numpy(rgb if usable else rgb.copy())[None].permute(0, 3, 1, 2)
     if rgb.shape[:2] != (height, width):
         image = functional.interpolate(
             image, size=(height, width), mode='bilinear', antialias=True, align_corners=False

@@ -34,6 +34,11 @@ def estimator(model_path: Path) -> DepthEstimator:
 
 
 @pytest.fixture(scope='module')
+def flipping(model_path: Path) -> DepthEstimator:
+    return DepthEstimator.load(model_path, device='cpu', flip=True)
+
+
+@pytest.fixture(scope='module')
 def trained_net() -> DepthNet:
     """A network whose normalisations are not the identity and whose disparity varies."""
     torch.manual_seed(3)
@@ -154,23 +159,24 @@ def test_two_answers_do_not_share_memory() -> None:
     assert estimator.infer(_picture(HEIGHT, WIDTH)).min() > 0.1
 
 
-def test_flip_merges_the_answers_to_the_image_and_to_its_mirror(model_path: Path) -> None:
-    plain = DepthEstimator.load(model_path, device='cpu')
-    both = DepthEstimator.load(model_path, device='cpu', flip=True)
+def test_flip_merges_the_answers_to_the_image_and_to_its_mirror(
+    estimator: DepthEstimator, flipping: DepthEstimator
+) -> None:
     rgb = _picture(HEIGHT, WIDTH)
     expected = merge_flipped(
-        plain.disparity(rgb), plain.disparity(np.ascontiguousarray(rgb[:, ::-1]))
+        estimator.disparity(rgb), estimator.disparity(np.ascontiguousarray(rgb[:, ::-1]))
     )
-    np.testing.assert_allclose(both.disparity(rgb), expected, atol=1e-6)
+    np.testing.assert_allclose(flipping.disparity(rgb), expected, atol=1e-6)
 
 
-def test_flip_answers_a_mirrored_image_with_the_mirrored_disparity(model_path: Path) -> None:
-    both = DepthEstimator.load(model_path, device='cpu', flip=True)
+def test_flip_answers_a_mirrored_image_with_the_mirrored_disparity(
+    flipping: DepthEstimator,
+) -> None:
     rgb = _picture(HEIGHT, WIDTH)
-    mirrored = both.disparity(np.ascontiguousarray(rgb[:, ::-1]))
+    mirrored = flipping.disparity(np.ascontiguousarray(rgb[:, ::-1]))
     middle = slice(WIDTH // 8, -WIDTH // 8)
     np.testing.assert_allclose(
-        both.disparity(rgb)[:, middle], mirrored[:, ::-1][:, middle], atol=1e-6
+        flipping.disparity(rgb)[:, middle], mirrored[:, ::-1][:, middle], atol=1e-6
     )
 
 
@@ -200,6 +206,14 @@ def test_the_device_and_the_reason_for_it_are_told(estimator: DepthEstimator) ->
     assert estimator.device_reason == 'the CPU was asked for; float32 was asked for'
     assert estimator.engine.name == 'torch float32'
     assert estimator.engine.device_name.startswith('cpu (')
+
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 3), (1, 500), (500, 2)])
+def test_tiny_and_thin_images_get_depth_of_their_own_size(size: tuple[int, int]) -> None:
+    estimator = _fixed(np.full((HEIGHT, WIDTH), 0.5, np.float32))
+    depth = estimator.infer(np.zeros((*size, 3), np.uint8))
+    assert depth.shape == size
+    assert np.isfinite(depth).all()
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='memory is read from /proc')

@@ -81,6 +81,22 @@ def test_a_read_only_image_is_taken_without_a_warning(resize: str) -> None:
     np.testing.assert_array_equal(_pixels(image), rgb)
 
 
+@pytest.mark.parametrize('resize', ['bilinear', 'lanczos'])
+def test_padded_rows_and_mirrored_views_are_read_as_what_they_show(resize: str) -> None:
+    wide = _noise(40, 80)
+    for view in (wide[3:35, 7:71], wide[:, ::-1][3:35, 7:71], wide[3:35, 7:71, ::-1]):
+        image = network_input(view, window=full_window(view), width=64, height=32, resize=resize)
+        np.testing.assert_array_equal(_pixels(image), view)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (2, 3), (1, 500), (700, 1)])
+def test_tiny_and_thin_images_are_resized_too(size: tuple[int, int]) -> None:
+    rgb = np.full((*size, 3), 77, np.uint8)
+    for resize in ('bilinear', 'lanczos'):
+        image = network_input(rgb, window=full_window(rgb), width=64, height=32, resize=resize)
+        assert image.unique().tolist() == [77]
+
+
 def test_a_window_outside_the_image_is_refused_with_both_sizes() -> None:
     with pytest.raises(ImageError, match=r'window 64x32 at \(1, 0\) .* image of 64x32'):
         network_input(

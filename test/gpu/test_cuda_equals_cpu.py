@@ -27,10 +27,10 @@ def _picture() -> np.ndarray:
     return np.random.default_rng(2).integers(0, 256, (375, 1242, 3), dtype=np.uint8)
 
 
-def test_float32_depth_is_the_cpus_to_a_hundred_thousandth(model_path: Path) -> None:
+def test_float32_depth_is_the_cpus_to_a_ten_thousandth(model_path: Path) -> None:
     on_cpu = DepthEstimator.load(model_path, device='cpu').infer(_picture())
     on_gpu = DepthEstimator.load(model_path, device='cuda').infer(_picture())
-    np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-5)
+    np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-4)
 
 
 def test_bfloat16_depth_is_the_cpus_to_half_a_percent_on_average(model_path: Path) -> None:
