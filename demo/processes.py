@@ -18,7 +18,7 @@ from demo.problems import DemoError
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ROOT / 'config' / 'fastdds_large_messages.xml'
 
-_DOMAINS = range(60, 100)
+_DOMAINS = range(30, 60)
 _PATIENCE_S = ((signal.SIGINT, 5.0), (signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0))
 
 

@@ -14,9 +14,11 @@ _DEPTH = 10
 def message_class(type_name: str) -> Any | None:
     """The class of ``package/msg/Name``; None when that package is not installed."""
     package, _, name = type_name.partition('/msg/')
+    if not package or not name:
+        return None
     try:
         return getattr(import_module(f'{package}.msg'), name, None)
-    except (ImportError, ValueError):
+    except ImportError:
         return None
 
 

@@ -32,6 +32,7 @@ from monodepth2_ros.recordings.progress import Progress, Tally
 _SPIN_FROM_S = 0.005
 _CLOCK_PERIOD_S = 0.01
 _ACK_TIMEOUT_S = 5.0
+_SETTLE_S = 0.3
 _STAMPS = ('recorded', 'now')
 
 
@@ -57,7 +58,7 @@ class PlayerParameters:
     stamps: str = parameter('recorded', 'header stamps: recorded, or now with the same intervals')
     clock: bool = parameter(False, 'publish /clock')
     wait_for_subscribers: int = parameter(
-        0, 'start when every camera topic has this many', low=0, high=1000
+        0, 'start when every image topic has this many', low=0, high=1000
     )
     progress_period_s: float = parameter(1.0, 'time between lines; 0: none', low=0, high=1e6)
 
@@ -94,6 +95,16 @@ class PlayerNode(Node):
         Raises:
             RecordingError: the recording is damaged; what precedes the damage has been played.
         """
+        try:
+            self._play()
+        except Monodepth2Error:
+            raise
+        except Exception:
+            # A shutdown from outside pulls the handles from under a wait or a publication.
+            if self.context.ok():
+                raise
+
+    def _play(self) -> None:
         self._wait_for_subscribers()
         self.tally = Tally(time.monotonic())
         while self.context.ok():
@@ -142,20 +153,18 @@ class PlayerNode(Node):
         )
 
     def _awaited(self) -> list[Publisher]:
-        routes = self.clip.routes
-        if self.clip.camera is None:
-            names = set(self.clip.image_topics)
-        else:
-            names = {name for name, route in routes.items() if not route.topic.startswith('/')}
-        return [self._outputs[name] for name in names if name in self._outputs]
+        images = [self._outputs[name] for name in self.clip.image_topics & set(self._outputs)]
+        return images or list(self._outputs.values())
 
     def _wait_for_subscribers(self) -> None:
         wanted = self.parameters.wait_for_subscribers
-        awaited = self._awaited() or list(self._outputs.values())
+        awaited = self._awaited()
         said_s = time.monotonic()
-        while self.context.ok():
+        while self.context.ok() and wanted:
             lacking = [item for item in awaited if item.get_subscription_count() < wanted]
             if not lacking:
+                # Who has found the images is about to find the rest.
+                self._spinner.spin_once(timeout_sec=_SETTLE_S)
                 return
             if time.monotonic() - said_s > 5.0:
                 said_s = time.monotonic()

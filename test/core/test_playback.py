@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a player publishes and when, and how a recorder counts, without ROS."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from support.make_bag import CALIBRATION, START_NS, write_camera_bag
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings import Message, cdr, open_recording
+from monodepth2_ros.recordings.playback import Timeline, make_clip
+from monodepth2_ros.recordings.progress import Progress, Tally
+from monodepth2_ros.recordings.transit import Transit
+
+
+@pytest.fixture
+def recording(tmp_path):
+    with open_recording(write_camera_bag(tmp_path / 'bag')) as opened:
+        yield opened
+
+
+def test_due_times_follow_from_the_start_alone():
+    timeline = Timeline(start_ns=10**9, start_clock_s=100.0, rate=2.0)
+    assert timeline.due_s(10**9) == 100.0
+    assert timeline.due_s(5 * 10**9) == 102.0
+    assert timeline.stamp_at(102.0) == 5 * 10**9
+
+
+def test_shifted_stamps_keep_intervals_at_the_playing_rate():
+    timeline = Timeline(start_ns=1000, start_clock_s=0.0, rate=2.0, played_ns=50_000)
+    assert [timeline.played_stamp(stamp) for stamp in (1000, 1200, 0)] == [50_000, 50_100, 49_500]
+    kept = Timeline(start_ns=1000, start_clock_s=0.0)
+    assert kept.played_stamp(1234) == 1234
+
+
+def test_messages_without_a_header_keep_their_bytes():
+    timeline = Timeline(start_ns=0, start_clock_s=0.0, played_ns=5)
+    message = Message(topic='/a', type='std_msgs/msg/String', stamp_ns=0, data=b'\0\1\0\0abcd1234')
+    assert timeline.played_bytes(message) == message.data
+
+
+def test_a_clip_plays_all_topics_under_their_names(recording):
+    clip = make_clip(recording)
+    assert {name: route.topic for name, route in clip.routes.items()} == {
+        '/camera/camera_info': '/camera/camera_info',
+        '/camera/image_raw': '/camera/image_raw',
+    }
+    assert clip.image_topics == {'/camera/image_raw'}
+
+
+def test_a_chosen_camera_goes_to_relative_names_and_others_keep_theirs(recording):
+    clip = make_clip(recording, camera='/camera', topics=['/camera/camera_info'])
+    assert clip.routes['/camera/image_raw'].topic == 'image'
+    assert clip.routes['/camera/camera_info'].topic == 'camera_info'
+
+
+@pytest.mark.parametrize(
+    ('start_s', 'duration_s', 'first', 'count'),
+    [(0.0, 0.0, 0, 10), (0.1, 0.0, 2, 8), (0.1, 0.1, 2, 2), (0.45, 9.0, 9, 1)],
+)
+def test_a_clip_ends_where_its_duration_does(recording, start_s, duration_s, first, count):
+    clip = make_clip(recording, camera='auto', start_s=start_s, duration_s=duration_s)
+    played = [each.stamp_ns for each in clip.messages() if each.topic == '/camera/image_raw']
+    assert len(played) == count
+    assert played[0] == START_NS + first * 50_000_000
+
+
+def test_a_given_calibration_precedes_every_image(tmp_path):
+    other = CameraCalibration(width=64, height=48, K=(60.0, 0, 31, 0, 60, 23, 0, 0, 1))
+    path = write_camera_bag(tmp_path / 'bag', frames=3)
+    with open_recording(path, calibration=other) as recording:
+        messages = list(make_clip(recording, camera='auto').messages())
+    assert [message.type.rpartition('/')[2] for message in messages] == ['CameraInfo', 'Image'] * 3
+    assert cdr.parse_calibration(messages[0]) == other != CALIBRATION
+    assert cdr.header_frame_id(messages[2].data) == 'camera'
+
+
+def test_what_cannot_be_played_is_refused(recording):
+    with pytest.raises(RecordingError, match='nothing to play from 3 s'):
+        make_clip(recording, start_s=3.0)
+    with pytest.raises(RecordingError, match="no topic '/other'"):
+        make_clip(recording, topics=['/other'])
+
+
+def test_progress_is_said_once_a_period(recording):
+    clip, tally = make_clip(recording), Tally(100.0)
+    progress = Progress(clip, tally, 1.0, clock_s=100.0)
+    tally.add('/camera/image_raw', 100.5, frame=True, late_s=0.002)
+    assert progress.line(START_NS, 100.5) is None
+    line = progress.line(START_NS + 225_000_000, 101.0)
+    assert line == ' 50%  0.2 of 0.5 s  1 frames (1.0/s)  1 messages  at most 2 ms late'
+    assert progress.line(START_NS, 101.5) is None
+    assert tally.summary() == '1 frames, 1 messages in 0.5 s (2.0 frames/s), at most 2 ms late'
+
+
+def test_latency_runs_from_an_image_to_the_depth_of_its_stamp():
+    transit = Transit()
+    for index in range(4):
+        transit.image(index, index * 0.1)
+    for index, latency_s in ((0, 0.05), (1, 0.07), (3, 0.03)):
+        transit.depth(index, index * 0.1 + latency_s)
+    assert transit.overtaken == 1
+    summary = transit.summary()
+    assert (summary.camera_frames, summary.depth_frames, summary.without_depth) == (4, 3, 1)
+    assert summary.latency_p50_ms == pytest.approx(50.0)
+    assert summary.latency_max_ms == pytest.approx(70.0)
+    assert summary.camera_hz == pytest.approx(10.0)
+    assert '4 in  3 out  1 dropped' in transit.line(0.4)
+
+
+def test_depth_that_no_image_asked_for_is_counted_apart():
+    transit = Transit()
+    transit.depth(7, 1.0)
+    summary = transit.summary()
+    assert (summary.unasked_depth, summary.without_depth) == (1, 0)
+    assert math.isnan(summary.latency_p50_ms)
+    assert summary.as_dict()['latency_p50_ms'] is None

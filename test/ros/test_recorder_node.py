@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder stores the bytes that it hears and measures from image to depth."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, Image
+from support.make_bag import START_NS, camera_info, image
+from support.ros_harness import wait_until
+
+from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.nodes.recorder_node import RecorderNode
+from monodepth2_ros.recordings import cdr, open_recording
+
+
+class Recorder:
+    """A recorder that runs in a thread, and publishers to it."""
+
+    def __init__(self, world, **parameters):
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        self.node = RecorderNode(context=world.context, parameter_overrides=overrides)
+        self.thread = threading.Thread(target=self.node.run)
+        self.thread.start()
+        kinds = {'image': Image, 'camera_info': CameraInfo, 'depth/image': Image}
+        self.publishers = {
+            topic: world.node.create_publisher(kind, topic, 10) for topic, kind in kinds.items()
+        }
+        for publisher in self.publishers.values():
+            wait_until(publisher.get_subscription_count)
+
+    def send(self, topic, data):
+        before = self.node.counts[f'/{topic}']
+        self.publishers[topic].publish(data)
+        wait_until(lambda: self.node.counts[f'/{topic}'] > before)
+
+    def end(self):
+        self.thread.join(20.0)
+        assert not self.thread.is_alive()
+        self.node.finish()
+        self.node.destroy_node()
+
+
+def stamp_of(index):
+    return START_NS + index * 10**8
+
+
+def test_messages_are_stored_as_they_came_and_matched_by_stamp(ros_world, tmp_path):
+    files = {'bag': str(tmp_path / 'bag'), 'summary': str(tmp_path / 'summary.json')}
+    recorder = Recorder(ros_world, idle_s=0.5, live=False, **files)
+    for index in range(4):
+        recorder.send('camera_info', camera_info(stamp_of(index)))
+        recorder.send('image', image(index, stamp_of(index)))
+        if index != 2:
+            recorder.send('depth/image', image(index, stamp_of(index)))
+    recorder.end()
+    summary = json.loads((tmp_path / 'summary.json').read_text())
+    assert (summary['camera_frames'], summary['depth_frames']) == (4, 3)
+    assert summary['without_depth'] == 1
+    assert 0 < summary['latency_p50_ms'] <= summary['latency_max_ms'] < 5000
+    with open_recording(tmp_path / 'bag') as recording:
+        stored = list(recording.messages(['/image']))
+        assert [cdr.header_stamp_ns(message.data) for message in stored] == [
+            stamp_of(index) for index in range(4)
+        ]
+        assert deserialize_message(stored[3].data, Image).data[0] == 3
+        assert recording.topic('/depth/image').count == 3
+
+
+def test_thinning_keeps_all_that_bears_a_kept_stamp(ros_world, tmp_path):
+    recorder = Recorder(ros_world, bag=str(tmp_path / 'bag'), keep_every=2, idle_s=0.5, live=False)
+    for index in range(5):
+        recorder.send('image', image(index, stamp_of(index)))
+        recorder.send('depth/image', image(index, stamp_of(index)))
+    recorder.end()
+    kept = [stamp_of(index) for index in (0, 2, 4)]
+    with open_recording(tmp_path / 'bag') as recording:
+        for topic in ('/image', '/depth/image'):
+            messages = recording.messages([topic])
+            assert [cdr.header_stamp_ns(message.data) for message in messages] == kept
+
+
+def test_an_unknown_topic_needs_its_type(ros_world):
+    overrides = [Parameter('topics', value=['/mine'])]
+    with pytest.raises(ConfigError, match="topic '/mine': no message type ''; write name:package"):
+        RecorderNode(context=ros_world.context, parameter_overrides=overrides)
