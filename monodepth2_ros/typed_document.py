@@ -75,9 +75,9 @@ def _is_required(field: dataclasses.Field[Any]) -> bool:
 def _decode_scalar(kind: Any, value: object, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(value, kind if isinstance(kind, type) else ()) and (
-        kind is bool or not isinstance(value, bool)
-    ):
+    plain = get_origin(kind) or kind
+    fits = plain is kind and isinstance(value, plain)
+    if fits and (kind is bool or not isinstance(value, bool)):
         return value
-    name = getattr(get_origin(kind) or kind, '__name__', str(kind))
+    name = getattr(plain, '__name__', str(kind))
     raise ConfigError(f'{where} is {value!r}: expected a value of type {name}')

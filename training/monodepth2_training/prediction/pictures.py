@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,9 +87,9 @@ def _image_files(path: Path) -> list[Path] | None:
 
 def _stored(files: list[Path]) -> Iterator[Picture]:
     """Name image files by their stems, or in full where two stems are equal."""
-    stems = [file.stem for file in files]
+    count = Counter(file.stem for file in files)
     for file in files:
-        name = file.stem if stems.count(file.stem) == 1 else file.name
+        name = file.stem if count[file.stem] == 1 else file.name
         yield Picture(name=name, read=_reader(file))
 
 
