@@ -18,8 +18,9 @@ FAILURES_THAT_MATTER = 10
 """Internal errors in a row after which the model is reloaded."""
 
 _LOST_HELP = (
-    'large messages get lost in transport: start camera and node with '
-    'FASTDDS_DEFAULT_PROFILES_FILE=<config/fastdds_large_messages.xml>, see docs/deployment.md'
+    'large messages get lost in transport: start the camera with '
+    'FASTRTPS_DEFAULT_PROFILES_FILE=<config/fastdds_large_messages.xml> '
+    '(ROS 2 Kilted and later: FASTDDS_DEFAULT_PROFILES_FILE), see docs/deployment.md'
 )
 
 
