@@ -36,9 +36,10 @@ def _wall(
 ) -> torch.Tensor:
     """Brightness of the bare wall, about 1."""
     u, v, du, dv = points.u + seed * 0.37, points.v, points.du, points.dv
-    brick = textures.sample(Texture.BRICK, u, v, du, dv)
-    plaster = textures.sample(Texture.PLASTER, u, v + seed * 0.11, du, dv)
-    fine = torch.where((style == 1) | (style == 3), 0.35 + 1.3 * brick, 0.5 + plaster)
+    bricks = (style == 1) | (style == 3)
+    layer = torch.where(bricks, int(Texture.BRICK), int(Texture.PLASTER))
+    tone = textures.sample(layer, u, v, du, dv)
+    fine = torch.where(bricks, 0.35 + 1.3 * tone, 0.5 + tone)
     broad = textures.sample(Texture.CLOUDS, u * 0.07, v * 0.05, du * 0.07, dv * 0.05)
     return fine * (0.72 + 0.56 * broad)
 

@@ -37,18 +37,22 @@ def ground_albedo(
     Returns:
         float32[3, N] linear reflectance.
     """
-    road = _road(x, lateral, du, dv, layout, textures)
-    slabs = textures.sample(Texture.PAVING, x, lateral, du, dv)
-    stains = textures.sample(Texture.CLOUDS, x * 0.09, lateral * 0.09, du * 0.09, dv * 0.09)
-    paving = rgb(0.33, 0.31, 0.285, x) * (0.25 + 1.0 * slabs + 0.5 * stains)
-    joints = stripes(x, 1.0, 0.0, 0.025, du)
-    kerb = rgb(0.40, 0.39, 0.37, x) * (0.72 + 0.5 * slabs) * (1 - 0.5 * joints)
-    grass = textures.sample(Texture.LEAVES, x, lateral, du, dv)
-    lawn = rgb(0.13, 0.17, 0.06, x) * (0.1 + 1.8 * grass)
+    lawn_from = layout.pavement_width_m + 0.3
+    layer = torch.where(side > lawn_from, int(Texture.LEAVES), int(Texture.PAVING))
+    layer = torch.where(side < 0, int(Texture.ASPHALT), layer)
+    fine = textures.sample(layer, x, lateral, du, dv)
+    broad = textures.sample(Texture.CLOUDS, x * 0.06, lateral * 0.1, du * 0.06, dv * 0.1)
     across = torch.minimum(dv, du)
-    colour = mix(road, kerb, band(side, 0.0, 1e4, across))
+    kerb = rgb(0.40, 0.39, 0.37, x) * (
+        (0.7 + 0.6 * fine) * (1 - 0.5 * stripes(x, 1.0, 0.0, 0.025, du))
+    )
+    colour = mix(
+        _road(x, lateral, du, dv, fine, broad, layout), kerb, band(side, 0.0, 1e4, across)
+    )
+    paving = rgb(0.35, 0.33, 0.30, x) * (0.25 + fine + 0.5 * broad)
     colour = mix(colour, paving, band(side, _KERB_STONE_M, 1e4, across))
-    return mix(colour, lawn, band(side, layout.pavement_width_m + 0.3, 1e4, across))
+    lawn = rgb(0.13, 0.17, 0.06, x) * (0.1 + 1.3 * fine + 0.5 * broad)
+    return mix(colour, lawn, band(side, lawn_from, 1e4, across))
 
 
 def _road(
@@ -56,17 +60,15 @@ def _road(
     lateral: torch.Tensor,
     du: torch.Tensor,
     dv: torch.Tensor,
+    fine: torch.Tensor,
+    broad: torch.Tensor,
     layout: StreetLayout,
-    textures: TextureStack,
 ) -> torch.Tensor:
-    grain = textures.sample(Texture.ASPHALT, x, lateral, du, dv)
-    broad = textures.sample(Texture.CLOUDS, x * 0.045, lateral * 0.1, du * 0.045, dv * 0.1)
     worn = band((lateral.abs() - layout.lane_width_m / 2).abs(), 0.5, 0.95, dv + 0.35)
-    asphalt = rgb(0.118, 0.118, 0.122, x) * (0.42 + 0.75 * grain + 0.55 * broad - 0.13 * worn)
     gutter = band(layout.road_half_width_m - lateral.abs(), 0.0, 0.3, dv)
-    asphalt = asphalt * (1 - 0.25 * gutter)
-    paint = _markings(x, lateral, du, dv, layout) * (0.45 + 0.9 * grain).clamp(max=1.0)
-    return mix(asphalt, rgb(0.60, 0.60, 0.57, x), paint)
+    tone = (0.42 + 0.75 * fine + 0.55 * broad - 0.13 * worn) * (1 - 0.25 * gutter)
+    paint = _markings(x, lateral, du, dv, layout) * (0.45 + 0.9 * fine).clamp(max=1.0)
+    return mix(rgb(0.120, 0.119, 0.121, x) * tone, rgb(0.60, 0.60, 0.57, x), paint)
 
 
 def _markings(

@@ -85,7 +85,7 @@ def leaning_slab(
     room = half - taper * height
     for sign in (1.0, -1.0):
         # Inside is slope * t <= room: the ray leaves where the slope is positive, else enters.
-        slope = torch.as_tensor(sign * direction + taper * rise)
+        slope = torch.as_tensor(sign * direction + taper * rise) + _TINY
         crossing = (room - sign * origin) / slope
         leaving = slope > 0
         near = torch.maximum(near, torch.where(leaving, -_FAR, crossing))

@@ -18,6 +18,9 @@ from monodepth2_training.world.tracing import GROUND, SKY, Hits, hit_ground, hit
 MAX_SOLID_M = 320.0
 """Solids beyond are not drawn."""
 
+RAGGED_WITHIN_M = 45.0
+"""Farther crowns have no gaps: they would be smaller than a pixel."""
+
 
 def camera_rays(
     camera: PinholeCamera, T_camera_to_world: NDArray[np.float64], device: torch.device
@@ -61,7 +64,11 @@ def cast(
         the rays, and their hits with depth as parameter.
     """
     rays = camera_rays(camera, T_camera_to_world, device)
-    t = hit_ground(rays, scene.path, scene.layout)
+    t = torch.full((camera.height, camera.width), torch.inf, device=device)
+    below = torch.as_tensor(rays.dz < 0).any(dim=1).nonzero()
+    if len(below):
+        rows = (slice(int(below[0]), int(below[-1]) + 1), slice(None))
+        t[rows] = hit_ground(rays.at(rows), scene.path, scene.layout)
     surface = torch.where(torch.isfinite(t), GROUND, SKY)
     bounds = screen_bounds(
         solids,
@@ -88,7 +95,8 @@ def _cast_solid(
     if float(t[part].max()) <= bounds.nearest_m[number]:
         return
     index = int(bounds.index[number])
-    hit = hit_solid(rays.at(part), solids, index, textures)
+    ragged = bounds.nearest_m[number] < RAGGED_WITHIN_M
+    hit = hit_solid(rays.at(part), solids, index, textures if ragged else None)
     nearer = hit < t[part]
     t[part] = torch.where(nearer, hit, t[part])
     surface[part] = torch.where(nearer, index, surface[part])

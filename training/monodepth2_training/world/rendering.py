@@ -134,7 +134,7 @@ class Renderer:
         material = table.get('material', points.solid)
         albedo = torch.empty((3, len(material)), device=self._device)
         for kind, look in _LOOKS.items():
-            chosen = material == float(kind)
+            chosen = (material == float(kind)).nonzero(as_tuple=True)[0]
             albedo[:, chosen] = look(points.part(chosen), table, self._textures)
         return albedo
 

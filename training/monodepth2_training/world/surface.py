@@ -94,9 +94,8 @@ class SurfacePoints:
     dv: torch.Tensor
     """Extent of the pixel along v."""
 
-    def part(self, chosen: torch.Tensor) -> SurfacePoints:
-        """The points where bool[N] ``chosen`` holds."""
-        index = chosen.nonzero(as_tuple=True)[0]
+    def part(self, index: torch.Tensor) -> SurfacePoints:
+        """The points at int64[M] ``index``."""
         values: dict[str, Any] = {}
         for name, value in vars(self).items():
             many = isinstance(value, tuple)
@@ -211,15 +210,12 @@ def _local_normal(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     taper_x, taper_y = table.get('taper_x', solid), table.get('taper_y', solid)
     height = local[2] + half[2]
-    outside = torch.stack(
-        [
-            local[0].abs() - half[0] + taper_x * height,
-            local[1].abs() - half[1] + taper_y * height,
-            local[2].abs() - half[2],
-        ]
-    )
-    face = outside.argmax(dim=0)
-    ends, sides, top = face == FACE_X, face == FACE_Y, face == FACE_Z
+    past_x = local[0].abs() - half[0] + taper_x * height
+    past_y = local[1].abs() - half[1] + taper_y * height
+    top = local[2].abs() - half[2] > torch.maximum(past_x, past_y)
+    ends = (past_x > past_y) & ~top
+    sides = ~(ends | top)
+    face = torch.where(ends, FACE_X, torch.where(top, FACE_Z, FACE_Y))
     nx = torch.where(ends, local[0].sign(), 0.0)
     ny = torch.where(sides, local[1].sign(), 0.0)
     nz = torch.where(ends, taper_x, torch.where(sides, taper_y, local[2].sign()))

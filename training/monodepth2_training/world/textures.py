@@ -45,10 +45,11 @@ class TextureStack:
         self._flat = torch.from_numpy(flat).to(device)
         self._layer_stride = len(flat) // len(layers)
         self._offset_table = torch.from_numpy(self._offsets).to(device)
+        self._scale = torch.tensor([SIZE / tile for tile in TILE_M], device=device)
 
     def sample(
         self,
-        layer: Texture,
+        layer: Texture | torch.Tensor,
         u_m: torch.Tensor,
         v_m: torch.Tensor,
         du_m: torch.Tensor,
@@ -57,7 +58,7 @@ class TextureStack:
         """Texture values at points of a surface.
 
         Args:
-            layer: which texture.
+            layer: which texture, one for all points or int64[N].
             u_m: float32[N], first surface coordinate in metres.
             v_m: float32[N], second surface coordinate.
             du_m: float32[N], extent of the pixel along u, in metres.
@@ -66,13 +67,17 @@ class TextureStack:
         Returns:
             float32[N], about 0 to 1 with mean 0.5.
         """
-        scale = SIZE / TILE_M[layer]
-        level_u, mix_u = _levels(du_m * scale)
-        level_v, _ = _levels(dv_m * scale)
-        u, v = u_m * scale, v_m * scale
-        fine = self._bilinear(layer, u, v, level_u, level_v)
-        coarse = self._bilinear(layer, u, v, (level_u + 1).clamp_(max=LEVELS - 1), level_v)
-        return torch.lerp(fine, coarse, mix_u)
+        scale = self._scale[layer] if isinstance(layer, torch.Tensor) else SIZE / TILE_M[layer]
+        level_u, level_v = _level(du_m * scale), _level(dv_m * scale)
+        u0, u1, fu = _texels(u_m * scale, level_u)
+        v0, v1, fv = _texels(v_m * scale, level_v)
+        row = self._offset_table[level_u * LEVELS + level_v] + layer * self._layer_stride
+        width = SIZE >> level_u
+        row0, row1 = row + v0 * width, row + v1 * width
+        flat = self._flat
+        top = torch.lerp(flat[row0 + u0], flat[row0 + u1], fu)
+        bottom = torch.lerp(flat[row1 + u0], flat[row1 + u1], fu)
+        return torch.lerp(top, bottom, fv)
 
     def nearest(self, layer: Texture, u_m: torch.Tensor, v_m: torch.Tensor) -> torch.Tensor:
         """The nearest texel of the first blur: float32 of any shape; metres as in ``sample``."""
@@ -83,39 +88,19 @@ class TextureStack:
         base = int(self._offsets[LEVELS + 1]) + layer * self._layer_stride
         return self._flat[v * size + u + base]
 
-    def _bilinear(
-        self,
-        layer: int,
-        u: torch.Tensor,
-        v: torch.Tensor,
-        level_u: torch.Tensor,
-        level_v: torch.Tensor,
-    ) -> torch.Tensor:
-        base = self._offset_table[level_u * LEVELS + level_v] + layer * self._layer_stride
-        u0, u1, fu = _texels(u, level_u)
-        v0, v1, fv = _texels(v, level_v)
-        width = SIZE >> level_u
-        row0, row1 = base + v0 * width, base + v1 * width
-        flat = self._flat
-        top = torch.lerp(flat[row0 + u0], flat[row0 + u1], fu)
-        bottom = torch.lerp(flat[row1 + u0], flat[row1 + u1], fu)
-        return torch.lerp(top, bottom, fv)
 
-
-def _levels(extent_texels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Blur level whose box is just below the extent, and how far towards the next one."""
-    level = torch.log2(extent_texels.clamp(min=1.0)).clamp_(max=LEVELS - 1)
-    whole = level.floor()
-    return whole.to(torch.int64), level - whole
+def _level(extent_texels: torch.Tensor) -> torch.Tensor:
+    """Blur level whose box is nearest to the extent, int64."""
+    return torch.log2(extent_texels).round_().clamp_(0, LEVELS - 1).to(torch.int64)
 
 
 def _texels(
     coordinate: torch.Tensor, level: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    scaled = torch.ldexp(coordinate, -level) - 0.5
+    size = SIZE >> level
+    scaled = coordinate * (size.to(torch.float32) * (1.0 / SIZE)) - 0.5
     whole = scaled.floor()
-    mask = (SIZE >> level) - 1
-    index = whole.to(torch.int64)
+    index, mask = whole.to(torch.int64), size - 1
     return index & mask, (index + 1) & mask, scaled - whole
 
 

@@ -30,8 +30,13 @@ class Hits:
     """int64[H, W]: ``SKY``, ``GROUND`` or the index of a solid."""
 
 
-def hit_solid(rays: Rays, solids: Solids, index: int, textures: TextureStack) -> torch.Tensor:
-    """First hit of the rays with one solid: float32 of the rays' shape, +Inf where they miss."""
+def hit_solid(
+    rays: Rays, solids: Solids, index: int, textures: TextureStack | None
+) -> torch.Tensor:
+    """First hit of the rays with one solid: float32 of the rays' shape, +Inf where they miss.
+
+    Without ``textures`` crowns have no gaps.
+    """
     cx, cy, cz = solids.centre[index].tolist()
     local = rays.seen_from((cx, cy, cz), float(solids.yaw[index]))
     hx, hy, hz = solids.half[index].tolist()
@@ -42,7 +47,7 @@ def hit_solid(rays: Rays, solids: Solids, index: int, textures: TextureStack) ->
     if shape == Shape.CYLINDER:
         return intersect.cylinder(local, (hx, hy, hz))
     front, back = intersect.ellipsoid(local, (hx, hy, hz))
-    if solids.material[index] != Material.FOLIAGE:
+    if textures is None or solids.material[index] != Material.FOLIAGE:
         return front
     seed = float(solids.seed[index] % 64)
     front = torch.where(_is_leaf(local, front, seed, textures), front, torch.inf)

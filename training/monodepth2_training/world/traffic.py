@@ -41,6 +41,8 @@ class CarModel:
     """Windows and roof."""
     cabin_length_m: float = 2.7
     """Cabin at the windows' lower edge."""
+    lean: tuple[float, float] = (0.75, 0.28)
+    """How far the windows lean inwards, at the ends and the sides, per metre of height."""
     cabin_shift_m: float = -0.25
     """Middle of the cabin ahead of the car's middle."""
 
@@ -48,24 +50,31 @@ class CarModel:
 MODELS = (
     CarModel(),
     CarModel(
-        length_m=3.9, width_m=1.72, cabin_length_m=2.6, cabin_shift_m=-0.45, cabin_height_m=0.62
+        length_m=3.9,
+        width_m=1.72,
+        cabin_length_m=2.7,
+        cabin_shift_m=-0.4,
+        cabin_height_m=0.62,
+        lean=(0.6, 0.25),
     ),
     CarModel(length_m=4.7, cabin_length_m=3.4, cabin_shift_m=-0.55, body_height_m=0.84),
     CarModel(
         length_m=4.5,
-        width_m=1.88,
-        body_height_m=1.02,
-        cabin_height_m=0.68,
-        cabin_length_m=3.2,
-        cabin_shift_m=-0.45,
+        width_m=1.86,
+        body_height_m=0.98,
+        cabin_height_m=0.64,
+        cabin_length_m=3.1,
+        cabin_shift_m=-0.5,
+        lean=(0.5, 0.22),
     ),
     CarModel(
-        length_m=5.0,
-        width_m=1.95,
-        body_height_m=1.15,
-        cabin_height_m=0.95,
-        cabin_length_m=4.1,
-        cabin_shift_m=-0.35,
+        length_m=4.9,
+        width_m=1.92,
+        body_height_m=1.08,
+        cabin_height_m=0.82,
+        cabin_length_m=4.2,
+        cabin_shift_m=-0.3,
+        lean=(0.32, 0.10),
     ),
 )
 """Saloon, small car, estate, SUV, van."""
@@ -89,7 +98,7 @@ def car_parts(model: CarModel, paint: tuple[float, float, float], instance: int)
         shape=Shape.FRUSTUM,
         centre=(model.cabin_shift_m, 0.0, model.body_height_m + cabin_half),
         half=(model.cabin_length_m / 2, width - 0.06, cabin_half),
-        taper=(0.62, 0.28),
+        taper=model.lean,
         material=Material.CAR_CABIN,
         colour=paint,
         instance=instance,
