@@ -5,7 +5,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3
+# A .venv that is there keeps its Python, unless the caller names another.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(or $(realpath .venv/bin/python),python3)
+endif
 BAG ?=
 VIDEO ?=
 MODEL ?=

@@ -73,15 +73,30 @@ def bring_up_to_date() -> None:
         return
     started = time.monotonic()
     check_machine(ros)
-    if built is None or built['machine'] != machine:
+    fresh = built is None or built['machine'] != machine
+    if fresh:
         create_venv(ros)
-    UNFINISHED.touch()
-    STAMP.unlink(missing_ok=True)
-    install(ros)
-    check_imports()
+    fill(ros, fresh=fresh)
     STAMP.write_text(json.dumps({'machine': machine, 'sources': sources}, indent=2))
     UNFINISHED.unlink()
     say(f'.venv is ready after {time.monotonic() - started:.0f} s; the next run skips all this')
+
+
+def fill(ros: str | None, *, fresh: bool) -> None:
+    """Install and check everything; a run that is killed meanwhile leaves .venv marked.
+
+    Raises:
+        BootstrapError: pip failed, or a package does not load.
+    """
+    UNFINISHED.touch()
+    try:
+        install(ros)
+        check_imports()
+    except BootstrapError:
+        if not fresh:
+            # pip puts back what it could not replace: an update can be tried again in place.
+            UNFINISHED.unlink()
+        raise
 
 
 def sourced_ros() -> str | None:
