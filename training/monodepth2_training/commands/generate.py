@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Generator
 
-    from monodepth2_training.world.drive import Drive, DriveSettings
+    from monodepth2_training.world.drive import Drive, DriveFrame, DriveSettings
 
 HELP = (
     'Render the drive of a vehicle through a generated street and write it as a rosbag2 in MCAP: '
@@ -57,13 +59,14 @@ def run(args: argparse.Namespace) -> int:
     from monodepth2_ros.inference.engines.device import choose_device
     from monodepth2_training.world.drive import Drive
     from monodepth2_training.world.drive_bag import refuse_existing
+    from monodepth2_training.world.parallel import rendered_frames
 
     refuse_existing(args.out, replace=args.force)
     settings = _settings(args)
     device, _ = choose_device(args.device)
     started_s = time.monotonic()
     drive = Drive(settings, device)
-    _write(drive, args.out, replace=args.force)
+    _write(rendered_frames(drive, device), drive, args.out, replace=args.force)
     report = _report(drive, args.out, str(device), time.monotonic() - started_s)
     print(json.dumps(report, indent=2) if args.json else _text(report))
     return 0
@@ -86,14 +89,16 @@ def _settings(args: argparse.Namespace) -> DriveSettings:
     )
 
 
-def _write(drive: Drive, out: Path, *, replace: bool) -> None:
+def _write(
+    frames: Generator[DriveFrame, None, None], drive: Drive, out: Path, *, replace: bool
+) -> None:
     """Render and write all frames with a progress line."""
     from monodepth2_training.world.drive_bag import new_bag
 
     progress = _Progress(len(drive))
     try:
-        with new_bag(out, drive.camera, replace=replace) as bag:
-            for frame in drive:
+        with closing(frames), new_bag(out, drive.camera, replace=replace) as bag:
+            for frame in frames:
                 bag.write(frame)
                 progress.step()
     finally:

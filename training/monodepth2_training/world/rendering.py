@@ -29,6 +29,8 @@ from monodepth2_training.world.textures import TextureStack
 from monodepth2_training.world.tracing import GROUND, SKY, Hits, pavement_side
 from monodepth2_training.world.traffic import vehicle_solids
 
+_BLOB_WITHIN_M = 90.0
+
 _LOOKS = {
     Material.FACADE: facade_look.facade_albedo,
     Material.ROOF: facade_look.roof_albedo,
@@ -97,25 +99,26 @@ class Renderer:
         t, surface = hits.t.reshape(-1), hits.surface.reshape(-1)
         radiance = torch.empty((3, len(t)), device=self._device)
         sky = (surface == SKY).nonzero(as_tuple=True)[0]
-        radiance[:, sky] = sky_radiance(
-            view.dx[sky],
-            view.dy[sky],
-            view.dz[sky],
+        far = sky_radiance(
+            *view.directions(sky),
             pixel_angle=float(np.linalg.norm(view.right)),
             cloud_cover=self._scene.light.cloud_cover,
             textures=self._textures,
         )
+        radiance.index_copy_(1, sky, far)
         ground = (surface == GROUND).nonzero(as_tuple=True)[0]
-        radiance[:, ground] = self._ground(ground, t[ground], view, time_s)
+        below = self._ground(ground, t.index_select(0, ground), view, time_s)
+        radiance.index_copy_(1, ground, below)
         solid = (surface >= 0).nonzero(as_tuple=True)[0]
-        points = solid_points(solid, surface[solid], t[solid], view, table)
-        radiance[:, solid] = self._lit(points, self._albedo(points, table), t[solid])
+        depth = t.index_select(0, solid)
+        points = solid_points(solid, surface.index_select(0, solid), depth, view, table)
+        radiance.index_copy_(1, solid, self._lit(points, self._albedo(points, table), depth))
         return radiance
 
     def _ground(
         self, pixel: torch.Tensor, t: torch.Tensor, view: View, time_s: float
     ) -> torch.Tensor:
-        dx, dy, dz = view.dx[pixel], view.dy[pixel], view.dz[pixel]
+        dx, dy, dz = view.directions(pixel)
         x, y, z = view.origin[0] + t * dx, view.origin[1] + t * dy, view.origin[2] + t * dz
         path, layout = self._scene.path, self._scene.layout
         up = (0.0, 0.0, 1.0)
@@ -125,7 +128,10 @@ class Renderer:
         albedo = ground_albedo(x, path.lateral(x, y), side, du, dv, layout, self._textures)
         shade = self._sun.lit(x, y, z)
         for vehicle in self._scene.vehicles:
-            cover = _shadow_below(vehicle_solids(vehicle, time_s), x, y)
+            parts = vehicle_solids(vehicle, time_s)
+            if float(np.hypot(*(parts.centre[0] - view.origin)[:2])) > _BLOB_WITHIN_M:
+                continue
+            cover = _shadow_below(parts, x, y)
             shade, albedo = shade * (1 - cover), albedo * (1 - 0.45 * cover)
         light = self._light(self._scene.light.to_sun[2] * shade, torch.ones_like(x))
         return self._haze(albedo * light, t)
@@ -135,7 +141,7 @@ class Renderer:
         albedo = torch.empty((3, len(material)), device=self._device)
         for kind, look in _LOOKS.items():
             chosen = (material == float(kind)).nonzero(as_tuple=True)[0]
-            albedo[:, chosen] = look(points.part(chosen), table, self._textures)
+            albedo.index_copy_(1, chosen, look(points.part(chosen), table, self._textures))
         return albedo
 
     def _lit(self, points: SurfacePoints, albedo: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

@@ -68,7 +68,7 @@ class SunMap:
         return torch.lerp(near, far, fi).clamp_(0.0, 1.0)
 
     def _free(self, texel: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        return (self._height[texel] <= level).to(torch.float32)
+        return (self._height.index_select(0, texel) <= level).to(torch.float32)
 
     def _centre(self, x: torch.Tensor) -> torch.Tensor:
         return -self._scene.path.offset(x, torch.zeros_like(x))

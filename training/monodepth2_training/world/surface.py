@@ -57,12 +57,12 @@ class SolidTable:
 
     def get(self, name: str, solid: torch.Tensor) -> torch.Tensor:
         """One property of each solid named in int64[N]: float32[N]."""
-        return self._table[_COLUMNS[name]][solid]
+        return self._table[_COLUMNS[name]].index_select(0, solid)
 
     def colour(self, solid: torch.Tensor, prefix: str = '') -> torch.Tensor:
         """Linear RGB, float32[3, N]; ``prefix`` 'trim_' asks for the second colour."""
         first = _COLUMNS[f'{prefix}red']
-        return self._table[first : first + 3][:, solid]
+        return self._table[first : first + 3].index_select(1, solid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,8 @@ class SurfacePoints:
         values: dict[str, Any] = {}
         for name, value in vars(self).items():
             many = isinstance(value, tuple)
-            values[name] = tuple(item[index] for item in value) if many else value[index]
+            items = [item.index_select(0, index) for item in (value if many else (value,))]
+            values[name] = tuple(items) if many else items[0]
         return replace(self, **values)
 
 
@@ -119,6 +120,14 @@ class View:
     """float32[H*W]"""
     dz: torch.Tensor
     """float32[H*W]"""
+
+    def directions(self, pixel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Directions of the rays at int64[N] pixels, float32[N] each."""
+        return (
+            self.dx.index_select(0, pixel),
+            self.dy.index_select(0, pixel),
+            self.dz.index_select(0, pixel),
+        )
 
     @staticmethod
     def of(camera: PinholeCamera, T_camera_to_world: NDArray[np.float64], rays: Rays) -> View:
@@ -172,7 +181,7 @@ def solid_points(
     pixel: torch.Tensor, solid: torch.Tensor, t: torch.Tensor, view: View, table: SolidTable
 ) -> SurfacePoints:
     """Describe the hits of int64[N] pixels with int64[N] solids at float32[N] depths."""
-    dx, dy, dz = view.dx[pixel], view.dy[pixel], view.dz[pixel]
+    dx, dy, dz = view.directions(pixel)
     x, y, z = view.origin[0] + t * dx, view.origin[1] + t * dy, view.origin[2] + t * dz
     cos, sin = table.get('cos', solid), table.get('sin', solid)
     rx, ry = x - table.get('cx', solid), y - table.get('cy', solid)

@@ -71,13 +71,16 @@ class TextureStack:
         level_u, level_v = _level(du_m * scale), _level(dv_m * scale)
         u0, u1, fu = _texels(u_m * scale, level_u)
         v0, v1, fv = _texels(v_m * scale, level_v)
-        row = self._offset_table[level_u * LEVELS + level_v] + layer * self._layer_stride
+        start = self._offset_table.index_select(0, level_u * LEVELS + level_v)
+        row = start + layer * self._layer_stride
         width = SIZE >> level_u
         row0, row1 = row + v0 * width, row + v1 * width
-        flat = self._flat
-        top = torch.lerp(flat[row0 + u0], flat[row0 + u1], fu)
-        bottom = torch.lerp(flat[row1 + u0], flat[row1 + u1], fu)
+        top = torch.lerp(self._texel(row0 + u0), self._texel(row0 + u1), fu)
+        bottom = torch.lerp(self._texel(row1 + u0), self._texel(row1 + u1), fu)
         return torch.lerp(top, bottom, fv)
+
+    def _texel(self, index: torch.Tensor) -> torch.Tensor:
+        return self._flat.index_select(0, index)
 
     def nearest(self, layer: Texture, u_m: torch.Tensor, v_m: torch.Tensor) -> torch.Tensor:
         """The nearest texel of the first blur: float32 of any shape; metres as in ``sample``."""
@@ -86,7 +89,7 @@ class TextureStack:
         u = (u_m * scale).to(torch.int64) & (size - 1)
         v = (v_m * scale).to(torch.int64) & (size - 1)
         base = int(self._offsets[LEVELS + 1]) + layer * self._layer_stride
-        return self._flat[v * size + u + base]
+        return self._flat.take(v * size + u + base)
 
 
 def _level(extent_texels: torch.Tensor) -> torch.Tensor:
