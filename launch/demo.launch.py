@@ -27,7 +27,7 @@ from monodepth2_ros.recordings import cdr, choose_camera, open_recording
 
 LAUNCH_FOLDER = Path(__file__).parent
 CAMERA_NAMESPACE = '/camera'
-LAST_FRAMES_S = 3.0
+LAST_FRAMES_S = 1.5
 """Time that the node gets for what is under way when the recording ends."""
 
 ARGUMENTS = (
