@@ -145,7 +145,12 @@ def _prepare(depth_net: DepthNet, device: torch.device, dtype: torch.dtype) -> D
 def _exact_float32() -> Iterator[None]:
     """Keep cuDNN's convolutions in float32 instead of TensorFloat-32."""
     cudnn = torch.backends.cudnn
-    with cudnn.flags(enabled=cudnn.enabled, benchmark=cudnn.benchmark, allow_tf32=False):
+    with cudnn.flags(
+        enabled=cudnn.enabled,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    ):
         yield
 
 
