@@ -11,6 +11,7 @@ from support.tiny_model import write_tiny_model
 
 from monodepth2_ros.errors import ConfigError, DeviceError, ModelFileError
 from monodepth2_ros.geometry.camera import Window
+from monodepth2_ros.inference.engines import device as device_module
 from monodepth2_ros.inference.engines.device import choose_device, choose_precision
 from monodepth2_ros.inference.engines.folding import fold_batch_norms
 from monodepth2_ros.inference.engines.torch import TorchEngine
@@ -233,6 +234,51 @@ def test_without_a_gpu_auto_takes_the_cpu_with_the_reason_and_cuda_is_refused_wi
     assert cause in str(refusal.value)
 
 
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_module, 'missing_cuda_reason', lambda: '')
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda index: f'GPU {index}')
+    monkeypatch.setattr(
+        torch.cuda, 'get_device_capability', lambda device: (8 + (device.index or 0), 0)
+    )
+
+
+@pytest.mark.usefixtures('two_gpus')
+def test_with_gpus_auto_takes_the_first_and_a_number_takes_that_one() -> None:
+    assert choose_device('auto') == (torch.device('cuda', 0), 'a GPU was found: GPU 0')
+    assert choose_device('cuda')[0] == torch.device('cuda', 0)
+    assert choose_device('cuda:1') == (torch.device('cuda', 1), "'cuda:1' was asked for")
+    assert choose_device('cpu')[0] == torch.device('cpu')
+    with pytest.raises(DeviceError, match=r"'cuda:2' does not exist: .* cuda:0 to cuda:1"):
+        choose_device('cuda:2')
+
+
+@pytest.mark.usefixtures('two_gpus')
+def test_precision_auto_takes_bfloat16_on_gpus_that_multiply_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu = torch.device('cuda', 0)
+    assert choose_precision('auto', gpu) == (torch.bfloat16, 'its GPU multiplies bfloat16')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (7, 5))
+    assert choose_precision('auto', gpu)[0] == torch.float32
+    assert choose_precision('bfloat16', gpu)[0] == torch.bfloat16
+
+
+def test_a_torch_without_cuda_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, 'cuda', None)
+    assert 'is built without CUDA' in choose_device('auto')[1]
+
+
+def test_the_number_of_threads_is_obeyed(trained_net: DepthNet) -> None:
+    before = torch.get_num_threads()
+    try:
+        engine = TorchEngine(trained_net, torch.device('cpu'), threads=1)
+        assert engine.device_name == 'cpu (1 thread)'
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize('request_', ['gpu', 'cuda:', 'cuda:-1', '', 'CPU'])
 def test_an_unknown_device_is_refused(request_: str) -> None:
     with pytest.raises(ConfigError, match='is not known: expected auto, cpu, cuda or cuda:N'):
@@ -272,3 +318,22 @@ def test_a_full_gpu_is_named_with_the_inputs_size_and_the_free_memory(
     monkeypatch.setattr(torch.cuda, 'mem_get_info', lambda device: (3 * 2**20, 8 * 2**20))
     with pytest.raises(DeviceError, match='inference at 96x64: 3 of 8 MiB are free'):
         engine.infer(torch.zeros((1, 3, HEIGHT, WIDTH), dtype=torch.uint8))
+
+
+class _LostNet(torch.nn.Module):
+    def finest(self, rgb: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError('CUDA error: unspecified launch failure\nmore')
+
+
+def test_a_lost_gpu_is_named_with_its_reason_and_a_cpu_error_passes_unchanged(
+    trained_net: DepthNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TorchEngine(trained_net, torch.device('cpu'))
+    image = torch.zeros((1, 3, HEIGHT, WIDTH), dtype=torch.uint8)
+    monkeypatch.setattr(engine, '_net', _LostNet())
+    with pytest.raises(RuntimeError, match=r'^CUDA error'):
+        engine.infer(image)
+    monkeypatch.setattr(engine, '_device', torch.device('cuda', 0))
+    monkeypatch.setattr(engine, '_upload', lambda image: image)
+    with pytest.raises(DeviceError, match=r'cuda:0 failed while .*: CUDA error: .* failure; rest'):
+        engine.infer(image)

@@ -74,7 +74,8 @@ class TorchEngine:
         """The device in words."""
         if self._device.type == 'cuda':
             return f'{self._device} ({torch.cuda.get_device_name(self._device)})'
-        return f'cpu ({torch.get_num_threads()} threads)'
+        threads = torch.get_num_threads()
+        return f'cpu ({threads} thread{"s" if threads > 1 else ""})'
 
     def infer(self, image: torch.Tensor) -> NDArray[np.float32]:
         """Compute disparity float32 [h, w] of uint8 [1, 3, h, w]; see ``Engine.infer``."""
