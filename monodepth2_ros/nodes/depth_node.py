@@ -10,7 +10,7 @@ import faulthandler
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 # Threads of OpenMP that spin while they wait cost a shared CPU several times what they save.
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
@@ -48,6 +48,8 @@ class DepthNode(LifecycleNode):
     Attributes:
         finished: done once the process shall end.
         exit_code: what it shall end with.
+        session: what exists between configure and cleanup, else None.
+        monitor: the balance of all frames.
     """
 
     def __init__(self, name: str = 'depth_node', **kwargs: Any) -> None:
@@ -55,14 +57,14 @@ class DepthNode(LifecycleNode):
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
         self.finished = Future()
         self.exit_code = 0
-        self._session: DepthSession | None = None
+        self.session: DepthSession | None = None
         self._active = False
         self._enabled = True
         self._failure: str | None = None
-        self._monitor = FrameMonitor(time.monotonic())
+        self.monitor = FrameMonitor(time.monotonic())
         self._qos = QosWatch()
         self._server = ParameterServer(
-            self, is_configured=lambda: self._session is not None, on_change=self._on_change
+            self, is_configured=lambda: self.session is not None, on_change=self._on_change
         )
         self._status = diagnostics.DiagnosticsPublisher(self, task='depth')
         self._faults = diagnostics.FaultLog(self)
@@ -70,6 +72,11 @@ class DepthNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         period_s = self._server.current.diagnostics_period_s
         self.create_timer(period_s, self._on_diagnostics, clock=steady)
+
+    @property
+    def parameters(self) -> NodeParameters:
+        """The parameters in force."""
+        return self._server.current
 
     def autostart(self) -> None:
         """Configure and activate, if the parameter of that name says so."""
@@ -82,26 +89,26 @@ class DepthNode(LifecycleNode):
         """Load and warm up the model; a bad parameter or file fails with its reason."""
         try:
             parameters = self._server.checked()
-            self._session = DepthSession(
+            self.session = DepthSession(
                 self,
                 parameters,
-                monitor=self._monitor,
+                monitor=self.monitor,
                 qos=self._qos,
                 surroundings=self._surroundings(),
             )
         except (Monodepth2Error, OSError, RuntimeError, TimeoutError) as err:
             return self._fail('configure', err)
         self._failure = None
-        self._session.enabled = self._enabled
+        self.session.enabled = self._enabled
         self._announce(parameters)
         return _SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera."""
-        if self._session is None:
+        if self.session is None:
             return _FAILURE
         try:
-            self._session.open()
+            self.session.open()
         except Monodepth2Error as err:
             return self._fail('activate', err)
         self._failure = None
@@ -111,8 +118,8 @@ class DepthNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the frame in hand."""
         self._active = False
-        if self._session is not None:
-            self._session.shut()
+        if self.session is not None:
+            self.session.shut()
         return _SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -130,10 +137,15 @@ class DepthNode(LifecycleNode):
         self.release()
         return _SUCCESS
 
+    def destroy_node(self) -> None:
+        """Free everything, and the node itself."""
+        self.release()
+        super().destroy_node()
+
     def release(self) -> bool:
         """Free everything; False if a thread was busy and had to be left behind."""
         self._active = False
-        session, self._session = self._session, None
+        session, self.session = self.session, None
         self._qos.clear()
         return session is None or session.close()
 
@@ -158,7 +170,7 @@ class DepthNode(LifecycleNode):
         self.finished.set_result(None)
 
     def _announce(self, parameters: NodeParameters) -> None:
-        session = self._session
+        session = self.session
         if session is None:
             return
         figures = diagnostics.model_figures(session, parameters)
@@ -168,20 +180,20 @@ class DepthNode(LifecycleNode):
         )
 
     def _on_change(self, parameters: NodeParameters) -> None:
-        if self._session is not None:
-            self._session.change(parameters)
+        if self.session is not None:
+            self.session.change(parameters)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = bool(request.data)
-        if self._session is not None:
-            self._session.enabled = self._enabled
+        if self.session is not None:
+            self.session.enabled = self._enabled
         response.success = True
         response.message = 'computing' if self._enabled else 'paused: frames are dropped'
         return response
 
     def _on_diagnostics(self) -> None:
-        parameters, session = self._server.current, self._session
-        report = self._monitor.report(time.monotonic())
+        parameters, session = self._server.current, self.session
+        report = self.monitor.report(time.monotonic())
         findings = [health.warning(text) for text in self._qos.mismatches]
         if self._failure is not None:
             findings.append(health.error(self._failure))
@@ -198,29 +210,41 @@ class DepthNode(LifecycleNode):
         )
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is told to end; exit code 1 asks for a restart of the process."""
     faulthandler.enable()
-    rclpy.init(args=args)
-    node = DepthNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    node: DepthNode | None = None
     try:
-        node.autostart()
-        executor.spin_until_future_complete(node.finished)
+        rclpy.init(args=args)
+        node = DepthNode()
+        _spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    finally:
-        ended = node.release()
+    except RuntimeError:
+        # rclpy's calls fail this way once a signal has shut ROS down.
+        if rclpy.ok():
+            raise
+    _leave(node)
+
+
+def _spin(node: DepthNode) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    node.autostart()
+    executor.spin_until_future_complete(node.finished)
+
+
+def _leave(node: DepthNode | None) -> NoReturn:
+    """End the process without the interpreter's own end, which takes seconds beside torch."""
+    exit_code = 0
+    if node is not None:
         exit_code = node.exit_code
-        executor.shutdown()
         node.destroy_node()
-        rclpy.try_shutdown()
-    if not ended:
-        sys.stderr.flush()
-        os._exit(exit_code)
-    return exit_code
+    rclpy.try_shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

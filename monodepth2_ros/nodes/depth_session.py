@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from typing import TYPE_CHECKING
 
+from monodepth2_ros import memory
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.inference.pipeline import FramePipeline, Settings
@@ -62,8 +62,7 @@ def load(parameters: NodeParameters) -> LoadedModel:
     )
     estimator.warm_up()
     pipeline = FramePipeline(estimator, pipeline_settings(parameters), decoder=load_decoder())
-    gc.collect()
-    gc.freeze()
+    memory.settle()
     return LoadedModel(estimator=estimator, pipeline=pipeline)
 
 
@@ -155,8 +154,8 @@ class DepthSession:
     def _end(self) -> bool:
         ended = self._worker.stop(_STOP_TIMEOUT_S)
         self._outputs.close()
-        gc.unfreeze()
-        gc.collect()
+        if self._around.running():
+            memory.give_back()
         return ended
 
     def change(self, parameters: NodeParameters) -> None:

@@ -78,9 +78,8 @@ def session_findings(
 ) -> list[Finding]:
     """What there is to tell about an active node."""
     found = health.stream_findings(report, camera_timeout_s=parameters.camera_timeout_s)
-    found += [health.warning(text) for text in session.processor.notes]
-    if session.calibrations.fault:
-        found.append(health.warning(session.calibrations.fault))
+    fault = session.calibrations.fault
+    found += [health.warning(text) for text in ((fault,) if fault else session.processor.notes)]
     if not session.enabled:
         found.append(health.remark('disabled by service'))
     if scale_text(session, parameters) == UNKNOWN_SCALE:

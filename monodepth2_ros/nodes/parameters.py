@@ -107,7 +107,7 @@ class NodeParameters:
         live=True,
     )
     colormap: str = _parameter(
-        'turbo', 'Colours of depth/image_color.', choices=COLORMAPS, live=True
+        'magma', 'Colours of depth/image_color.', choices=COLORMAPS, live=True
     )
     color_min_depth_m: float = _parameter(
         0.0,
