@@ -39,6 +39,8 @@ class Figures:
     """Mean rate of the depth images."""
     latency_ms: dict[str, float | None]
     """Receipt of an image to receipt of its depth in a third process: p50, p95, max."""
+    node_says: str
+    """The node's last diagnostic message."""
     device: str
     """What the network ran on, by the diagnostics."""
     weights_trained: bool
@@ -64,6 +66,7 @@ def collect(source: Source, model: Model, outcome: Outcome) -> Figures:
         camera_hz=heard['camera_hz'],
         depth_hz=heard['depth_hz'],
         latency_ms={name: heard[f'latency_{name}_ms'] for name in ('p50', 'p95', 'max')},
+        node_says=status.get('', 'no diagnostics'),
         device=status.get('device', 'unknown'),
         weights_trained=model.trained,
         accuracy=truth,
@@ -115,7 +118,9 @@ def _last_status(bag: Path) -> dict[str, str]:
     statuses = last.status if last else []
     found = (status for status in statuses if status.name.startswith('depth_node'))
     status = next(found, None)
-    return {item.key: item.value for item in status.values} if status else {}
+    if status is None:
+        return {}
+    return {'': status.message, **{item.key: item.value for item in status.values}}
 
 
 def _count(status: dict[str, str], name: str) -> int | None:

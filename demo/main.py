@@ -41,7 +41,9 @@ def _demo(wanted: options.Options) -> None:
     _say(4, 'pictures and figures')
     results = figures.collect(drive, chosen, outcome)
     if not results.depth_frames:
-        raise DemoError(f'no depth came out; look at {wanted.out / "logs"}')
+        raise DemoError(
+            f'no depth came out; the node says: {results.node_says}; see {wanted.out / "logs"}'
+        )
     picture = strip.draw(drive, chosen, outcome, wanted.out / 'strip.png')
     figures.write(results, wanted.out / 'summary.json')
     print(figures.text(results))

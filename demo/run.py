@@ -15,6 +15,9 @@ from demo.problems import DemoError
 from demo.processes import Node, Nodes
 from demo.source import Source
 
+COLORMAP = 'magma'
+"""Colours of the depth pictures, the node's and the true ones."""
+
 _STORED_BYTES = 3e8
 _WIDE = 800
 _START_S = 180.0
@@ -100,6 +103,7 @@ def _start(
         'device': options.device,
         'image_transport': 'compressed' if source.compressed else 'raw',
         'cloud_stride': cloud_stride(source),
+        'colormap': COLORMAP,
     }
     player = {
         'recording': source.path,

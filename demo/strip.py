@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,13 +14,14 @@ from demo import moments
 from demo.model import Model
 from demo.moments import Moment
 from demo.problems import DemoError
-from demo.run import Outcome
+from demo.run import COLORMAP, Outcome
 from demo.source import Source
-from demo.top_view import top_view
+from demo.top_view import common_step, top_view
 from monodepth2_ros.inference.colorize import colorize
 
 _MOMENTS = 4
-_ROW = 210
+_ROW = 190
+_CLOUD_WIDTH = 300
 _GAP = 10
 _TITLE = 64
 _COLUMN_TITLE = 30
@@ -29,6 +31,20 @@ _FAINT = (160, 160, 160)
 _ALARM = (80, 120, 255)
 
 Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Style:
+    """What all rows share."""
+
+    seen: tuple[slice, slice]
+    """The part of the depth images in which depth is known."""
+    with_truth: bool
+    """Whether there is a column for true depth."""
+    step: float
+    """Distance between the rings around the camera."""
+    unit: str
+    """What a length of 1 is called."""
 
 
 def draw(source: Source, model: Model, outcome: Outcome, path: Path) -> Path:
@@ -41,8 +57,13 @@ def draw(source: Source, model: Model, outcome: Outcome, path: Path) -> Path:
     if not found:
         raise DemoError(f'{outcome.bag} holds no frame with all its products')
     with_truth = any(moment.truth is not None for moment in found)
-    seen = known_part(found[0].depth)
-    rows = [_row(moment, model, seen, with_truth=with_truth) for moment in found]
+    style = _Style(
+        seen=known_part(found[0].depth),
+        with_truth=with_truth,
+        step=common_step(moment.points for moment in found),
+        unit='m' if model.metric else 'units',
+    )
+    rows = [_row(moment, style) for moment in found]
     strip = _stack([_heading(rows[0], source, model, with_truth=with_truth), *map(_joined, rows)])
     if not cv2.imwrite(str(path), strip):
         raise DemoError(f'{path} cannot be written')
@@ -70,17 +91,21 @@ def known_part(depth: NDArray[np.float32]) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _row(
-    moment: Moment, model: Model, seen: tuple[slice, slice], *, with_truth: bool
-) -> list[Picture]:
+def _row(moment: Moment, style: _Style) -> list[Picture]:
     camera = _fitted(moment.camera)
     write_text(camera, f'{moment.time_s:.1f} s', (9, _ROW - 11), color=(0, 0, 0))
     write_text(camera, f'{moment.time_s:.1f} s', (8, _ROW - 12))
-    panels = [camera, _fitted(moment.color[seen])]
-    if with_truth:
-        panels.append(_truth_panel(moment, seen, panels[1].shape[1]))
-    unit = 'm' if model.metric else 'units'
-    panels.append(top_view(moment.points, moment.point_colors, side=_ROW, unit=unit))
+    panels = [camera, _fitted(moment.color[style.seen])]
+    if style.with_truth:
+        panels.append(_truth_panel(moment, style.seen, panels[1].shape[1]))
+    cloud = top_view(
+        moment.points,
+        moment.point_colors,
+        size=(_CLOUD_WIDTH, _ROW),
+        step=style.step,
+        unit=style.unit,
+    )
+    panels.append(cloud)
     return panels
 
 
@@ -88,7 +113,7 @@ def _truth_panel(moment: Moment, seen: tuple[slice, slice], width: int) -> Pictu
     if moment.truth is None:
         return np.full((_ROW, width, 3), _BACKGROUND, np.uint8)
     truth = np.where(moment.truth > 0, moment.truth, np.nan).astype(np.float32)
-    return _fitted(colorize(truth, colormap='turbo')[seen])
+    return _fitted(colorize(truth, colormap=COLORMAP)[seen])
 
 
 def _fitted(picture: Picture) -> Picture:
@@ -110,7 +135,7 @@ def _heading(row: list[Picture], source: Source, model: Model, *, with_truth: bo
     else:
         warning = 'UNTRAINED WEIGHTS: this depth means nothing, it shows that every part works'
         write_text(heading, warning, (0, 50), color=_ALARM)
-    titles = ['camera', 'depth (near is bright)', 'true depth', 'cloud from above']
+    titles = ['camera', 'depth: near is bright', 'true depth', 'cloud from above']
     names = titles if with_truth else titles[:2] + titles[3:]
     left = 0
     for panel, name in zip(row, names, strict=True):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -12,15 +13,18 @@ from numpy.typing import NDArray
 _GROUND = (40, 34, 30)
 _RING = (95, 85, 78)
 _LABEL = (190, 190, 190)
-_REACH_PERCENTILE = 90.0
+_REACH_PERCENTILE = 75.0
 _RINGS = 4
+_MARGIN = 14
+_BOTTOM = 4
 
 
 def top_view(
     points: NDArray[np.float32] | None,
     colors: NDArray[np.uint8] | None,
     *,
-    side: int,
+    size: tuple[int, int],
+    step: float,
     unit: str,
 ) -> NDArray[np.uint8]:
     """Draw a cloud from above.
@@ -28,37 +32,46 @@ def top_view(
     Args:
         points: [N, 3] in the optical frame; None if there is no cloud.
         colors: [N, 3] as BGR.
-        side: height and width of the picture in pixels.
+        size: width and height of the picture in pixels.
+        step: distance between two rings.
         unit: what a length of 1 is called.
 
     Returns:
-        uint8 [side, side, 3] BGR.
+        uint8 [height, width, 3] BGR.
     """
-    picture = np.full((side, side, 3), _GROUND, np.uint8)
+    width, height = size
+    picture = np.full((height, width, 3), _GROUND, np.uint8)
     if points is None or colors is None or not len(points):
-        _write(picture, 'no cloud', (10, side // 2))
+        _write(picture, 'no cloud', (10, height // 2))
         return picture
-    step = nice_step(float(np.percentile(points[:, 2], _REACH_PERCENTILE)) / _RINGS)
-    scale_px = (side - 14) / (step * _RINGS)
-    _draw_rings(picture, step, scale_px)
+    scale_px = (height - _MARGIN) / (step * _RINGS)
+    _draw_rings(picture, step * scale_px)
     _draw_points(picture, points, colors, scale_px)
-    _label_rings(picture, step, scale_px, unit)
+    for ring in range(1, _RINGS + 1):
+        place = (width // 2 + 3, round(height - _BOTTOM - ring * step * scale_px) + 10)
+        _write(picture, f'{ring * step:g} {unit}', place)
     return picture
+
+
+def common_step(clouds: Iterable[NDArray[np.float32] | None]) -> float:
+    """The distance between rings that shows most points of all clouds; 1 if there are none."""
+    depths = [cloud[:, 2] for cloud in clouds if cloud is not None and len(cloud)]
+    if not depths:
+        return 1.0
+    return nice_step(float(np.percentile(np.concatenate(depths), _REACH_PERCENTILE)) / _RINGS)
 
 
 def nice_step(length: float) -> float:
     """The smallest of 1, 2, 5 times a power of ten that is no smaller than ``length``."""
     power = 10.0 ** math.floor(math.log10(max(length, 1e-6)))
-    return next(
-        factor * power for factor in (1, 2, 5, 10) if factor * power >= length * (1 - 1e-9)
-    )
+    choices = (factor * power for factor in (1, 2, 5, 10))
+    return next(choice for choice in choices if choice >= length * (1 - 1e-9))
 
 
-def _draw_rings(picture: NDArray[np.uint8], step: float, scale_px: float) -> None:
-    side = picture.shape[0]
+def _draw_rings(picture: NDArray[np.uint8], step_px: float) -> None:
+    centre = (picture.shape[1] // 2, picture.shape[0] - _BOTTOM)
     for ring in range(1, _RINGS + 1):
-        radius = round(ring * step * scale_px)
-        cv2.circle(picture, (side // 2, side - 4), radius, _RING, 1, cv2.LINE_AA)
+        cv2.circle(picture, centre, round(ring * step_px), _RING, 1, cv2.LINE_AA)
 
 
 def _draw_points(
@@ -67,25 +80,21 @@ def _draw_points(
     colors: NDArray[np.uint8],
     scale_px: float,
 ) -> None:
-    side = picture.shape[0]
-    columns = np.round(side / 2 + points[:, 0] * scale_px).astype(np.int64)
-    rows = np.round(side - 4 - points[:, 2] * scale_px).astype(np.int64)
-    inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
+    height, width = picture.shape[:2]
+    columns = np.round(width / 2 + points[:, 0] * scale_px).astype(np.int64)
+    rows = np.round(height - _BOTTOM - points[:, 2] * scale_px).astype(np.int64)
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     # What is higher hides what is lower: y points down.
     order = np.argsort(-points[inside, 1], kind='stable')
-    bright = np.minimum(255, colors[inside].astype(np.int64) * 5 // 4 + 40).astype(np.uint8)
-    picture[rows[inside][order], columns[inside][order]] = bright[order]
-
-
-def _label_rings(picture: NDArray[np.uint8], step: float, scale_px: float, unit: str) -> None:
-    side = picture.shape[0]
-    for ring in (2, _RINGS):
-        row = round(side - 4 - ring * step * scale_px) + 12
-        _write(picture, f'{ring * step:g} {unit}', (4, row))
+    rows, columns, bright = rows[inside][order], columns[inside][order], colors[inside][order]
+    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        picture[np.minimum(rows + down, height - 1), np.minimum(columns + right, width - 1)] = (
+            bright
+        )
 
 
 def _write(picture: NDArray[np.uint8], text: str, place: tuple[int, int]) -> None:
     for color, thickness in ((_GROUND, 3), (_LABEL, 1)):
         cv2.putText(
-            picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, color, thickness, cv2.LINE_AA
+            picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.34, color, thickness, cv2.LINE_AA
         )
