@@ -11,7 +11,8 @@ from monodepth2_training.world.bounds import screen_bounds
 from monodepth2_training.world.intersect import Rays
 from monodepth2_training.world.path import StreetPath
 from monodepth2_training.world.raycast import cast
-from monodepth2_training.world.scene import Light, Scene, StreetLayout
+from monodepth2_training.world.scene import StreetLayout
+from monodepth2_training.world.snapshot import Snapshot
 from monodepth2_training.world.solids import Material, Shape, Solid, Solids
 from monodepth2_training.world.textures import TextureStack
 from monodepth2_training.world.tracing import (
@@ -131,9 +132,8 @@ def test_side_streets_interrupt_the_pavement():
     assert (side > 0).tolist() == [True, False, False]
 
 
-def scene_of(solids: Solids) -> Scene:
-    light = Light(sun_azimuth=1.0, sun_elevation=1.0)
-    return Scene(path=STRAIGHT, layout=StreetLayout(), light=light, solids=solids)
+def moment_of(solids: Solids) -> Snapshot:
+    return Snapshot(path=STRAIGHT, layout=StreetLayout(), solids=solids, moving=())
 
 
 def random_solids(seed: int) -> Solids:
@@ -161,9 +161,8 @@ def test_bounded_casting_equals_testing_every_solid_on_every_pixel():
     pose = LOOK_ALONG_X.copy()
     pose[:3, 3] = (-12.0, 0.3, 1.6)
     solids, cpu = random_solids(1), torch.device('cpu')
-    scene = scene_of(solids)
-    rays, hits = cast(scene, solids, camera, pose, TextureStack(0, cpu), cpu)
-    nearest = hit_ground(rays, scene.path, scene.layout)
+    rays, hits = cast(moment_of(solids), camera, pose, TextureStack(0, cpu), cpu)
+    nearest = hit_ground(rays, STRAIGHT, StreetLayout())
     for index in range(len(solids)):
         nearest = torch.minimum(nearest, hit_solid(rays, solids, index, None))
     assert (hits.surface >= 0).float().mean() > 0.05
@@ -191,9 +190,8 @@ def test_empty_world_is_ground_below_and_sky_above():
     pose = LOOK_ALONG_X.copy()
     pose[2, 3] = 1.65
     none = Solids.of([])
-    scene = scene_of(none)
     cpu = torch.device('cpu')
-    _, hits = cast(scene, none, camera, pose, TextureStack(0, cpu), cpu)
+    _, hits = cast(moment_of(none), camera, pose, TextureStack(0, cpu), cpu)
     assert (hits.surface[:15] == SKY).all()
     assert (hits.surface[15:] == GROUND).all()
     assert torch.isinf(hits.t[:15]).all()

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--speed-m-s', type=float, default=8.0, help='usual speed (default 8)')
     for name, text in (
         ('moving-cars', 'traffic besides parked cars'),
-        ('standstill', 'one stop at a crossing'),
+        ('standstill', 'one stop at a crossing, in drives of 8 s and more'),
         ('exposure-changes', 'a camera whose exposure varies'),
         ('noise', 'noise of the camera'),
     ):

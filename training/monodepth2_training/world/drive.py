@@ -42,7 +42,7 @@ class DriveSettings:
     moving_cars: bool = True
     """Whether there is traffic besides parked cars."""
     standstill: bool = True
-    """Whether the vehicle stops once, at a crossing."""
+    """Whether the vehicle stops once, at a crossing, in a drive of 8 s or more."""
     exposure_changes: bool = True
     """Whether the camera's exposure varies."""
     noise: bool = True
@@ -75,7 +75,7 @@ class DriveSettings:
 
 
 _RANGES = (
-    ('frames', 1, 100_000),
+    ('frames', 1, 20_000),
     ('width', 32, 4096),
     ('height', 32, 4096),
     ('seed', 0, 2**32 - 1),

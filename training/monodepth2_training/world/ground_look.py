@@ -66,7 +66,7 @@ def _road(
 ) -> torch.Tensor:
     worn = band((lateral.abs() - layout.lane_width_m / 2).abs(), 0.5, 0.95, dv + 0.35)
     gutter = band(layout.road_half_width_m - lateral.abs(), 0.0, 0.3, dv)
-    tone = (0.42 + 0.75 * fine + 0.55 * broad - 0.13 * worn) * (1 - 0.25 * gutter)
+    tone = (0.30 + 0.95 * fine + 0.65 * broad - 0.16 * worn) * (1 - 0.25 * gutter)
     paint = _markings(x, lateral, du, dv, layout) * (0.45 + 0.9 * fine).clamp(max=1.0)
     return mix(rgb(0.120, 0.119, 0.121, x) * tone, rgb(0.60, 0.60, 0.57, x), paint)
 

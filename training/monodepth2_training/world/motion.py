@@ -40,21 +40,19 @@ class Twist:
 
 
 class EgoMotion:
-    """The motion of one drive; all poses are exact functions of time."""
+    """The motion of one drive, sampled at ``times_s``; poses are exact functions of time."""
 
     def __init__(self, path: StreetPath, profile: SpeedProfile, rng: np.random.Generator) -> None:
         """Follow ``path`` from world x = 0 with a speed; ``rng`` draws the vibration."""
         self.profile = profile
         self._path = path
         self._along = _integrated(path, profile.speed_m_s)
+        self.times_s: Floats = STEP_S * np.arange(len(self._along), dtype=np.float64)
         self._frequencies_hz = rng.uniform(0.4, 2.6, (4, 3))
         self._phases = rng.uniform(0, 2 * np.pi, (4, 3))
         self._wander = float(rng.uniform(0, 2 * np.pi))
-
-    @property
-    def times_s(self) -> Floats:
-        """float64[K] times of the speed profile."""
-        return np.asarray(np.arange(len(self._along)) * STEP_S, np.float64)
+        self._pace = np.minimum(profile.speed_m_s / 4.0, 1.0)
+        self._acceleration = np.gradient(profile.speed_m_s, STEP_S)
 
     def along_m(self, time_s: float | Floats) -> Floats:
         """World x of the vehicle along the centre line."""
@@ -97,11 +95,8 @@ class EgoMotion:
 
     def _shaking(self, time_s: float) -> tuple[float, float, float, float]:
         """Pitch, roll, yaw in radians and heave in metres; a standing car does not shake."""
-        index = time_s / STEP_S
-        samples = np.arange(len(self._along))
-        speed = self.profile.speed_m_s
-        pace = float(np.interp(index, samples, np.minimum(speed / 4.0, 1.0)))
-        acceleration = float(np.interp(index, samples, np.gradient(speed, STEP_S)))
+        pace = float(np.interp(time_s, self.times_s, self._pace))
+        acceleration = float(np.interp(time_s, self.times_s, self._acceleration))
         waves = np.sin(2 * np.pi * self._frequencies_hz * time_s + self._phases).sum(axis=1)
         pitch, roll, yaw, heave = (pace * _AMPLITUDES * waves / 3).tolist()
         return pitch - _PITCH_PER_M_S2 * acceleration, roll, yaw, heave

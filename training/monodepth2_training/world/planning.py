@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from monodepth2_training.world.motion import EgoMotion
 from monodepth2_training.world.path import StreetPath
-from monodepth2_training.world.raycast import MAX_SOLID_M
 from monodepth2_training.world.scene import Light, Scene, StreetLayout, Vehicle
+from monodepth2_training.world.snapshot import REACH_M
 from monodepth2_training.world.solids import Solids
 from monodepth2_training.world.speed import RUN_OUT_S, speed_profile
 from monodepth2_training.world.street import StreetBuilder
@@ -62,7 +62,7 @@ def plan_world(
     end = float(ego.along_m(duration_s + RUN_OUT_S))
     layout = StreetLayout(crossings_m=_crossings(ego, end, street))
     builder = StreetBuilder(path, layout, street)
-    solids = Solids.of(builder.build(-_BEHIND_M, end + MAX_SOLID_M))
+    solids = Solids.of(builder.build(-_BEHIND_M, end + REACH_M))
     first = builder.instances
     vehicles = _traffic(ego, path, layout, builder, cars, duration_s) if moving_cars else ()
     scene = Scene(

@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_training.world.bounds import ScreenBounds, screen_bounds
 from monodepth2_training.world.intersect import Rays
-from monodepth2_training.world.scene import Scene
+from monodepth2_training.world.snapshot import REACH_M, Snapshot
 from monodepth2_training.world.solids import Solids
 from monodepth2_training.world.textures import TextureStack
 from monodepth2_training.world.tracing import GROUND, SKY, Hits, hit_ground, hit_solid
-
-MAX_SOLID_M = 320.0
-"""Solids beyond are not drawn."""
 
 RAGGED_WITHIN_M = 45.0
 """Farther crowns have no gaps: they would be smaller than a pixel."""
@@ -43,8 +40,7 @@ def camera_rays(
 
 
 def cast(
-    scene: Scene,
-    solids: Solids,
+    moment: Snapshot,
     camera: PinholeCamera,
     T_camera_to_world: NDArray[np.float64],
     textures: TextureStack,
@@ -53,8 +49,7 @@ def cast(
     """What every pixel sees.
 
     Args:
-        scene: gives the ground.
-        solids: all solids as they stand now.
+        moment: ground and solids as they stand now.
         camera: the picture, H x W pixels.
         T_camera_to_world: float64[4, 4].
         textures: gives the gaps in crowns.
@@ -68,16 +63,16 @@ def cast(
     below = torch.as_tensor(rays.dz < 0).any(dim=1).nonzero()
     if len(below):
         rows = (slice(int(below[0]), int(below[-1]) + 1), slice(None))
-        t[rows] = hit_ground(rays.at(rows), scene.path, scene.layout)
+        t[rows] = hit_ground(rays.at(rows), moment.path, moment.layout)
     surface = torch.where(torch.isfinite(t), GROUND, SKY)
     bounds = screen_bounds(
-        solids,
+        moment.solids,
         camera,
         np.asarray(np.linalg.inv(T_camera_to_world), np.float64),
-        max_depth_m=MAX_SOLID_M,
+        max_depth_m=REACH_M,
     )
     for number in range(len(bounds.index)):
-        _cast_solid(rays, solids, bounds, number, textures, t, surface)
+        _cast_solid(rays, moment.solids, bounds, number, textures, t, surface)
     return rays, Hits(t=t, surface=surface)
 
 

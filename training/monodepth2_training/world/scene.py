@@ -20,9 +20,9 @@ class Light:
     """Direction to the sun about z, from the world's x axis towards y, in radians."""
     sun_elevation: float
     """Height of the sun above the horizon, in radians."""
-    sun_colour: tuple[float, float, float] = (1.42, 1.28, 1.05)
+    sun_colour: tuple[float, float, float] = (1.80, 1.62, 1.32)
     """Linear RGB light of the sun on a surface that faces it."""
-    sky_colour: tuple[float, float, float] = (0.42, 0.45, 0.50)
+    sky_colour: tuple[float, float, float] = (0.36, 0.39, 0.44)
     """Linear RGB light of the sky on a surface that faces up."""
     haze_m: float = 700.0
     """Distance in which haze hides 63 % of a surface."""

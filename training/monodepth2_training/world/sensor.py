@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-_BASE_GAIN = 0.95
-_GAMMA = 1 / 2.2
+_BASE_GAIN = 1.1
+_GAMMA = 1 / 1.9
 
 
 @dataclass(frozen=True, kw_only=True)

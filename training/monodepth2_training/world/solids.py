@@ -8,6 +8,7 @@ box whose sides may lean inwards: at height h above its base its half sizes are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -109,12 +110,13 @@ class Solids:
         """The solids at ``index``, int64[M], in that order."""
         return Solids(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
-    def joined(self, other: Solids) -> Solids:
-        """These solids followed by those of ``other``."""
+    @staticmethod
+    def joined(groups: Sequence[Solids]) -> Solids:
+        """The solids of one or more groups one after the other."""
         return Solids(
             **{
-                field.name: np.concatenate([getattr(self, field.name), getattr(other, field.name)])
-                for field in fields(self)
+                field.name: np.concatenate([getattr(group, field.name) for group in groups])
+                for field in fields(Solids)
             }
         )
 

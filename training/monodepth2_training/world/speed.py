@@ -14,6 +14,9 @@ STEP_S = 0.01
 RUN_OUT_S = 8.0
 """The profile goes on for so long after the drive, for the traffic ahead."""
 
+SHORTEST_WITH_STOP_S = 8.0
+"""Shorter drives have no time to stop."""
+
 _BRAKE_M_S2, _PULL_AWAY_M_S2 = 2.4, 1.7
 _SMOOTH_S = 0.5
 
@@ -31,19 +34,19 @@ class SpeedProfile:
 def speed_profile(
     duration_s: float, cruise_m_s: float, *, standstill: bool, rng: np.random.Generator
 ) -> SpeedProfile:
-    """A drive that varies by a tenth in speed and, if wanted, stops after 45 % of the time.
+    """A drive that varies by a tenth in speed and, if wanted and long enough, stops halfway.
 
     Args:
         duration_s: length of the drive.
         cruise_m_s: usual speed.
-        standstill: whether to stop, for 15 % of the time and 3 s at most.
+        standstill: whether to stop after 45 % of the time, for 15 % of it and at most 3 s.
         rng: draws the variation.
     """
     time = np.arange(0.0, duration_s + RUN_OUT_S, STEP_S)
     swing = 0.08 * np.sin(2 * np.pi * time / 13.0 + rng.uniform(0, 2 * np.pi))
     swing = swing + 0.05 * np.sin(2 * np.pi * time / 5.3 + rng.uniform(0, 2 * np.pi))
     speed = cruise_m_s * (1.0 + swing)
-    if not standstill:
+    if not standstill or duration_s < SHORTEST_WITH_STOP_S:
         return SpeedProfile(speed_m_s=speed, stop_s=None)
     begin = 0.45 * duration_s
     end = begin + min(3.0, 0.15 * duration_s)

@@ -145,10 +145,22 @@ def _noise(
 
 
 def _asphalt(rng: np.random.Generator) -> NDArray[np.float64]:
-    grain = _noise(rng, steepness=0.35, smallest=2.0)
-    patches = _noise(rng, steepness=1.6)
-    cracks = np.exp(-((_noise(rng, steepness=1.7) / 0.02) ** 2))
-    return 0.5 + 0.10 * grain + 0.08 * patches - 0.16 * cracks
+    grain = 0.13 * _noise(rng, steepness=0.75, smallest=2.5)
+    stains = 0.08 * _noise(rng, steepness=1.3, smallest=3.0)
+    cracks = np.exp(-((_noise(rng, steepness=1.7) / 0.022) ** 2))
+    return 0.53 + grain + stains - 0.2 * cracks + _repairs(rng)
+
+
+def _repairs(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Rectangles of newer or older asphalt with tarred edges."""
+    tone = np.zeros((SIZE, SIZE))
+    for _ in range(6):
+        height, width = (int(n) for n in rng.integers(30, 130, 2))
+        y, x = int(rng.integers(0, SIZE - height)), int(rng.integers(0, SIZE - width))
+        tone[y : y + height, x : x + width] = -0.16
+        inner = float(rng.uniform(-0.14, 0.07))
+        tone[y + 3 : y + height - 3, x + 3 : x + width - 3] = inner
+    return tone
 
 
 def _paving(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -163,9 +175,9 @@ def _paving(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _plaster(rng: np.random.Generator) -> NDArray[np.float64]:
-    stains = 0.07 * _noise(rng, steepness=1.5)
+    stains = 0.11 * _noise(rng, steepness=1.15)
     streaks = _noise(rng, steepness=1.2).mean(axis=0, keepdims=True)
-    grain = 0.06 * _noise(rng, steepness=0.5, smallest=2.0)
+    grain = 0.08 * _noise(rng, steepness=0.7, smallest=2.0)
     return np.asarray(0.5 + stains + 0.05 * streaks / streaks.std() + grain, np.float64)
 
 
