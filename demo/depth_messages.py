@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings import Message, Recording, cdr
 
-_UNITS_M = {'32FC1': (np.float32, 1.0), '16UC1': (np.uint16, 1e-3)}
+_ENCODINGS = {'32FC1': (np.float32, 1), '16UC1': (np.uint16, 1000)}
 _COMPRESSED_DEPTH_HEADER = 12
 
 
@@ -29,9 +29,9 @@ def depth_of(message: Message) -> NDArray[np.float32]:
     content = cdr.parse(message)
     if message.type.endswith('CompressedImage'):
         return _in_metres(_unpacked(content, message.topic), '16UC1')
-    if content.encoding not in _UNITS_M:
+    if content.encoding not in _ENCODINGS:
         raise RecordingError(f'{message.topic} holds {content.encoding}: expected 32FC1 or 16UC1')
-    kind = np.dtype(_UNITS_M[content.encoding][0]).newbyteorder(
+    kind = np.dtype(_ENCODINGS[content.encoding][0]).newbyteorder(
         '>' if content.is_bigendian else '<'
     )
     rows = np.frombuffer(content.data, np.uint8).reshape(content.height, content.step)
@@ -64,7 +64,7 @@ def _floats(rows: NDArray[np.uint8], offset: int) -> NDArray[np.float32]:
 
 
 def _in_metres(pixels: NDArray[Any], encoding: str) -> NDArray[np.float32]:
-    depth = pixels.astype(np.float32) * np.float32(_UNITS_M[encoding][1])
+    depth = pixels.astype(np.float32) / np.float32(_ENCODINGS[encoding][1])
     if encoding == '16UC1':
         depth[pixels == 0] = np.nan
     return depth

@@ -95,7 +95,7 @@ class Nodes:
         """Start ``monodepth2_ros.nodes.<name>`` with parameters."""
         command = [sys.executable, '-u', '-m', f'monodepth2_ros.nodes.{name}', '--ros-args']
         for key, value in parameters.items():
-            command += ['-p', f'{key}:={_as_yaml(value)}']
+            command += ['-p', f'{key}:={as_yaml(value)}']
         log = self._logs / f'{name}.log'
         with log.open('wb') as output:
             process = subprocess.Popen(
@@ -149,11 +149,12 @@ def _is_free(domain: int) -> bool:
     return True
 
 
-def _as_yaml(value: object) -> str:
+def as_yaml(value: object) -> str:
+    """A parameter value as the command line of a node takes it."""
     if isinstance(value, bool):
         return 'true' if value else 'false'
     if isinstance(value, (list, tuple)):
-        return f'[{",".join(_as_yaml(item) for item in value)}]'
+        return f'[{",".join(as_yaml(item) for item in value)}]'
     if isinstance(value, (str, Path)):
         return "'" + str(value).replace("'", "''") + "'"
     return str(value)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo runs end to end on a small bag, judges honestly, and leaves no process behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.make_bag import camera_info, image
+from support.tiny_model import write_tiny_model
+
+from demo import accuracy, options, processes, strip, top_view
+from demo.depth_messages import cloud_of, depth_of
+from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
+
+ROOT = Path(__file__).resolve().parents[1]
+needs_ros = pytest.mark.skipif(
+    importlib.util.find_spec('rclpy') is None, reason='ROS 2 (rclpy) is not installed or sourced'
+)
+
+
+def depth_image(depth, stamp_ns, encoding='32FC1'):
+    return cdr.image(depth, encoding=encoding, stamp_ns=stamp_ns, frame_id='camera')
+
+
+def write_drive(path, frames=20):
+    """A bag with a camera and true depth: a wall that comes nearer."""
+    truth = np.tile(np.linspace(2.0, 20.0, 48, dtype=np.float32)[:, None], (1, 64))
+    with RecordingWriter(path) as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic('/camera/camera_info', CAMERA_INFO_TYPE)
+        writer.add_topic('/camera/depth/image_rect', IMAGE_TYPE)
+        for index in range(frames):
+            stamp_ns = 10**18 + index * 10**8
+            writer.write('/camera/camera_info', stamp_ns, camera_info(stamp_ns))
+            writer.write('/camera/image_raw', stamp_ns, image(10 * index, stamp_ns))
+            writer.write('/camera/depth/image_rect', stamp_ns, depth_image(truth, stamp_ns))
+    return path
+
+
+def demo_process(tmp_path, *arguments):
+    command = [sys.executable, str(ROOT / 'demo' / 'run_demo.py'), '--out', str(tmp_path / 'out')]
+    command += ['--bag', str(write_drive(tmp_path / 'drive')), *arguments]
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
+    return subprocess.Popen(command, env=environment, **pipes)
+
+
+def nodes_with(text):
+    found = []
+    for folder in Path('/proc').glob('[0-9]*'):
+        try:
+            line = (folder / 'cmdline').read_bytes().decode(errors='replace')
+        except OSError:
+            continue
+        if 'monodepth2_ros.nodes' in line and text in line:
+            found.append(line)
+    return found
+
+
+@needs_ros
+def test_the_demo_leaves_pictures_a_bag_and_figures(tmp_path):
+    model = write_tiny_model(tmp_path / 'tiny.safetensors')
+    process = demo_process(tmp_path, '--model', str(model))
+    output, _ = process.communicate(timeout=150)
+    assert process.returncode == 0, output
+    figures = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert figures['frames_played'] == 20
+    assert figures['camera_frames'] == figures['node_received'] == 20
+    assert figures['depth_frames'] == 20 - sum(figures['node_dropped'].values())
+    assert figures['latency_ms']['p50'] > 0
+    assert figures['accuracy']['frames'] == figures['depth_frames']
+    assert 'median-scaled' in output
+    assert cv2.imread(str(tmp_path / 'out' / 'strip.png')) is not None
+    with open_recording(tmp_path / 'out' / 'outputs') as recording:
+        assert recording.topic('/depth/points').count == figures['depth_frames']
+        depth = depth_of(next(recording.messages(['/depth/image'])))
+        points, colors = cloud_of(next(recording.messages(['/depth/points'])))
+    assert depth.shape == (48, 64)
+    assert len(points) == len(colors) > 0
+    assert not nodes_with(str(tmp_path))
+
+
+@needs_ros
+def test_untrained_weights_are_said_loudly_and_an_interrupt_ends_everything(tmp_path):
+    process = demo_process(tmp_path)
+    try:
+        deadline_s = time.monotonic() + 60
+        while len(nodes_with(str(tmp_path))) < 3:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert 'UNTRAINED WEIGHTS' in output
+    assert not nodes_with(str(tmp_path))
+
+
+@needs_ros
+def test_a_node_that_cannot_start_ends_the_demo_with_its_reason(tmp_path):
+    model = write_tiny_model(tmp_path / 'tiny.safetensors')
+    process = demo_process(tmp_path, '--model', str(model), '--device', 'cuda:63')
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert 'demo: depth_node could not start' in output
+    assert 'configure failed' in output
+    assert not nodes_with(str(tmp_path))
+
+
+def test_a_missing_recording_ends_the_demo_with_one_line(tmp_path):
+    command = [sys.executable, str(ROOT / 'demo' / 'run_demo.py'), '--out', str(tmp_path / 'out')]
+    command += ['--bag', str(tmp_path / 'nothing')]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f'demo: {tmp_path}/nothing does not exist')
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_errors_are_scaled_by_the_median_and_a_constant_is_judged_beside():
+    truth = np.linspace(1.0, 3.0, 400, dtype=np.float32).reshape(20, 20)
+    exact, constant = accuracy.frame_errors(truth * 7, truth)
+    assert exact == pytest.approx(0.0, abs=1e-6)
+    assert constant == pytest.approx(np.mean(np.abs(2.0 - truth) / truth), rel=1e-5)
+
+
+def test_unknown_depth_and_sky_are_left_out_of_the_errors():
+    truth = np.full((20, 20), 4.0, np.float32)
+    depth = truth.copy()
+    truth[0], depth[1], depth[2] = np.inf, np.nan, np.inf
+    assert accuracy.frame_errors(depth, truth) == (0.0, 0.0)
+    assert accuracy.frame_errors(depth[:2], truth[:2]) is None
+    assert accuracy.frame_errors(depth[:, :9], truth) is None
+
+
+def test_both_depth_encodings_are_read_in_metres():
+    depth = np.array([[1.5, np.inf], [np.nan, 2.0]], np.float32)
+    message = Message(topic='/d', type=IMAGE_TYPE, stamp_ns=0, data=depth_image(depth, 0))
+    assert np.array_equal(depth_of(message), depth, equal_nan=True)
+    millimetres = np.array([[1500, 0]], np.uint16)
+    data = depth_image(millimetres, 0, '16UC1')
+    read = depth_of(Message(topic='/d', type=IMAGE_TYPE, stamp_ns=0, data=data))
+    assert np.array_equal(read, np.array([[1.5, np.nan]], np.float32), equal_nan=True)
+
+
+def test_the_known_part_is_the_box_of_all_that_is_not_nan():
+    depth = np.full((6, 8), np.nan, np.float32)
+    depth[2:4, 3:7] = np.inf
+    assert strip.known_part(depth) == (slice(2, 4), slice(3, 7))
+
+
+@pytest.mark.parametrize(
+    ('length', 'step'), [(0.9, 1), (1.0, 1), (1.1, 2), (13, 20), (0.04, 0.05)]
+)
+def test_rings_stand_at_round_distances(length, step):
+    assert top_view.nice_step(length) == pytest.approx(step)
+
+
+def test_a_point_ahead_is_drawn_above_the_camera_and_one_to_the_right_beside():
+    points = np.array([[0.0, 0.0, 20.0], [10.0, 0.0, 10.0]], np.float32)
+    colors = np.array([[0, 0, 255], [255, 0, 0]], np.uint8)
+    picture = top_view.top_view(points, colors, size=(200, 110), step=10.0, unit='m')
+    scale_px = (110 - 14) / 40
+    row, column = round(110 - 4 - 20 * scale_px), 100
+    assert tuple(picture[row, column]) == (0, 0, 255)
+    row, column = round(110 - 4 - 10 * scale_px), round(100 + 10 * scale_px)
+    assert tuple(picture[row, column]) == (255, 0, 0)
+
+
+def test_two_sources_at_once_are_wrong_usage(capsys):
+    with pytest.raises(SystemExit) as stop:
+        options.parse(['--bag', 'a', '--video', 'b'])
+    assert stop.value.code == 2
+    assert 'not allowed with argument' in capsys.readouterr().err
+
+
+def test_parameters_survive_the_command_line():
+    values = {True: 'true', 0.5: '0.5', "it's": "'it''s'"}
+    assert [processes.as_yaml(value) for value in values] == list(values.values())
+    assert processes.as_yaml(['a', 'b']) == "['a','b']"
