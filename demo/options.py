@@ -27,7 +27,7 @@ class Options:
     """True frame rate of a video or image folder; 0 takes its own."""
     seconds: float = 0.0
     """How much to play; 0 plays all."""
-    frames: int = 120
+    frames: int = 100
     """Length of the generated drive."""
     device: str = 'auto'
     """Where the network runs."""
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add('--camera', default='auto', help='camera topic or namespace (%(default)s: the first)')
     add('--fps', type=float, default=0.0, help='true rate of the video (default: its own)')
     add('--seconds', type=float, default=0.0, help='how much to play (default: all)')
-    add('--frames', type=int, default=120, help='length of the generated drive (%(default)s)')
+    add('--frames', type=int, default=100, help='length of the generated drive (%(default)s)')
     add('--device', default='auto', help='cpu, cuda or auto (%(default)s)')
     add('--domain', type=int, help='ROS_DOMAIN_ID (default: a free one)')
     add('--keep-every', type=int, default=0, help='store every n-th frame (default: by size)')

@@ -23,7 +23,9 @@ _WIDE = 800
 _START_S = 180.0
 _END_S = 30.0
 _IDLE_S = 3.0
+_CAMERA_TIMEOUT_S = 10.0
 _POLL_S = 0.1
+_ALARMS = ('[WARN]', '[ERROR]', '[FATAL]')
 _FAILURES = ('configure failed:', 'activate failed:', 'ending with exit code')
 
 
@@ -104,6 +106,7 @@ def _start(
         'image_transport': 'compressed' if source.compressed else 'raw',
         'cloud_stride': cloud_stride(source),
         'colormap': COLORMAP,
+        'camera_timeout_s': _CAMERA_TIMEOUT_S,
     }
     player = {
         'recording': source.path,
@@ -112,6 +115,7 @@ def _start(
         'fps': options.fps,
         'duration_s': options.seconds,
         'wait_for_subscribers': 2,
+        'settle_s': 1.0,
     }
     return _Cast(
         recorder=nodes.start('recorder_node', recorder),
@@ -137,6 +141,9 @@ def _watch(cast: _Cast) -> None:
     _show(cast.recorder, shown)
     if cast.recorder.status:
         raise DemoError(f'the recorder failed:\n{cast.recorder.last_words()}')
+    for line in cast.depth.text().splitlines():
+        if line.startswith(_ALARMS):
+            print(f'  {line}')
 
 
 def _show(recorder: Node, shown: int) -> int:

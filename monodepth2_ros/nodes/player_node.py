@@ -32,7 +32,6 @@ from monodepth2_ros.recordings.progress import Progress, Tally
 _SPIN_FROM_S = 0.005
 _CLOCK_PERIOD_S = 0.01
 _ACK_TIMEOUT_S = 5.0
-_SETTLE_S = 0.3
 _STAMPS = ('recorded', 'now')
 
 
@@ -60,6 +59,7 @@ class PlayerParameters:
     wait_for_subscribers: int = parameter(
         0, 'start when every image topic has this many', low=0, high=1000
     )
+    settle_s: float = parameter(0.3, 'time between these and the start', low=0, high=60)
     progress_period_s: float = parameter(1.0, 'time between lines; 0: none', low=0, high=1e6)
 
     def __post_init__(self) -> None:
@@ -164,7 +164,7 @@ class PlayerNode(Node):
             lacking = [item for item in awaited if item.get_subscription_count() < wanted]
             if not lacking:
                 # Who has found the images is about to find the rest.
-                self._spinner.spin_once(timeout_sec=_SETTLE_S)
+                self._spinner.spin_once(timeout_sec=self.parameters.settle_s)
                 return
             if time.monotonic() - said_s > 5.0:
                 said_s = time.monotonic()

@@ -24,7 +24,7 @@ class TransitSummary:
     without_depth: int
     """Images that no depth of their stamp followed."""
     unasked_depth: int
-    """Depth images whose stamp no image had before them."""
+    """Depth images whose stamp no image had."""
     camera_hz: float
     """Mean rate of the images by their receipt."""
     depth_hz: float
@@ -51,21 +51,24 @@ class Transit:
         self.latencies_s: list[float] = []
         self._waiting: dict[int, float] = {}
         self._newest_answered_ns = -1
-        self._unasked = 0
+        self._early: set[int] = set()
         self._camera = _Arrivals()
         self._depth = _Arrivals()
 
     def image(self, stamp_ns: int, clock_s: float) -> None:
         """An image has arrived."""
         self._camera.add(clock_s)
-        self._waiting[stamp_ns] = clock_s
+        if stamp_ns in self._early:
+            self._early.discard(stamp_ns)
+        else:
+            self._waiting[stamp_ns] = clock_s
 
     def depth(self, stamp_ns: int, clock_s: float) -> None:
         """A depth image has arrived."""
         self._depth.add(clock_s)
         asked_s = self._waiting.pop(stamp_ns, None)
         if asked_s is None:
-            self._unasked += 1
+            self._early.add(stamp_ns)
             return
         self.latencies_s.append(clock_s - asked_s)
         self._newest_answered_ns = max(self._newest_answered_ns, stamp_ns)
@@ -92,7 +95,7 @@ class Transit:
             camera_frames=self._camera.count,
             depth_frames=self._depth.count,
             without_depth=len(self._waiting),
-            unasked_depth=self._unasked,
+            unasked_depth=len(self._early),
             camera_hz=self._camera.mean_hz,
             depth_hz=self._depth.mean_hz,
             latency_p50_ms=p50,

@@ -118,3 +118,12 @@ def test_depth_that_no_image_asked_for_is_counted_apart():
     assert (summary.unasked_depth, summary.without_depth) == (1, 0)
     assert math.isnan(summary.latency_p50_ms)
     assert summary.as_dict()['latency_p50_ms'] is None
+
+
+def test_depth_that_overtakes_its_image_is_neither_lost_nor_timed():
+    transit = Transit()
+    transit.depth(7, 1.0)
+    transit.image(7, 1.1)
+    summary = transit.summary()
+    assert (summary.unasked_depth, summary.without_depth) == (0, 0)
+    assert not transit.latencies_s
