@@ -17,7 +17,7 @@ class Settings:
     """What can be chosen about the results, frame by frame."""
 
     rectify: str = 'auto'
-    """``auto`` (if raw and rectified image differ), ``always`` or ``never``."""
+    """``auto`` (if raw and rectified image differ), ``always``, or ``never`` (``image_rect``)."""
     min_depth_m: float = 0.1
     """What is nearer becomes -Inf."""
     max_depth_m: float = 100.0

@@ -14,7 +14,11 @@ from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Win
 from monodepth2_ros.geometry.rectification import Rectifier
 
 RECTIFY_CHOICES = ('auto', 'always', 'never')
-"""When to rectify: if raw and rectified image differ, always, or never."""
+"""When to rectify: if raw and rectified image differ, always, or never.
+
+A rectified topic (``image_rect``) carries the calibration of the raw one, distortion included, so
+that nothing tells them apart: never is for such topics, and their camera is P.
+"""
 
 _MAX_VIEWS = 4
 
@@ -90,7 +94,4 @@ def _calibrated(plain: View, calibration: CameraCalibration, rectify: str) -> Vi
     if rectify == 'always' or (rectify == 'auto' and calibration.needs_rectification):
         rectifier = Rectifier(calibration)
         return View(window=rectifier.window, camera=rectifier.camera, rectifier=rectifier)
-    if not calibration.needs_rectification:
-        return replace(plain, camera=calibration.rectified_camera())
-    note = "rectify is 'never', but the image needs it: camera and points are approximate"
-    return replace(plain, camera=calibration.raw_camera(), notes=(note,))
+    return replace(plain, camera=calibration.rectified_camera())

@@ -83,7 +83,7 @@ class NodeParameters:
     )
     rectify: str = _parameter(
         'auto',
-        'Undo lens distortion first: auto (when the calibration has any), always or never.',
+        'Undo lens distortion: auto (if there is any), always, never (the topic is rectified).',
         choices=('auto', 'always', 'never'),
         live=True,
     )

@@ -150,13 +150,13 @@ def test_auto_takes_an_undistorted_image_as_it_is() -> None:
     assert estimator.windows == [Window(x=0, y=0, width=WIDTH, height=HEIGHT)]
 
 
-def test_never_keeps_a_distorted_image_and_says_what_that_means() -> None:
+def test_never_takes_an_already_rectified_topic_with_the_camera_of_its_P() -> None:
     estimator = RampEstimator()
     pipeline = FramePipeline(estimator, Settings(rectify='never'))
     products = pipeline.process(_raw(_pixels()), DISTORTED, ALL)
     np.testing.assert_array_equal(estimator.images[0], _pixels())
-    assert products.camera == DISTORTED.raw_camera()
-    assert products.notes[0].endswith('camera and points are approximate')
+    assert products.camera == DISTORTED.rectified_camera()
+    assert products.notes == ()
 
 
 def test_always_rectifies_even_without_distortion() -> None:
