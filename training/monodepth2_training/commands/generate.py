@@ -20,13 +20,13 @@ HELP = (
     'Render the drive of a vehicle through a generated street and write it as a rosbag2 in MCAP: '
     'camera images, calibration, odometry, exact depth (metres; +Inf in the sky) and the mounting '
     'of the camera. The same arguments give the same drive. Nothing is left of a drive that '
-    'failed or was interrupted.'
+    'failed or was interrupted. Name it without .bag, which some tools take for ROS 1.'
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('out', metavar='OUT', type=Path, help='folder of the bag to write')
+    parser.add_argument('out', metavar='OUT', type=Path, help='folder of the bag, say drive')
     parser.add_argument('--frames', type=int, default=200, help='frames (default 200)')
     parser.add_argument('--width', type=int, default=640, help='columns (default 640)')
     parser.add_argument('--height', type=int, default=192, help='rows (default 192)')
@@ -51,7 +51,7 @@ def _add_switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
     parser.add_argument(
         f'--{name}', dest=key, action='store_true', default=True, help=f'{text} (default)'
     )
-    parser.add_argument(f'--no-{name}', dest=key, action='store_false', help='none of it')
+    parser.add_argument(f'--no-{name}', dest=key, action='store_false', help=f'no {text}')
 
 
 def run(args: argparse.Namespace) -> int:
