@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from monodepth2_training.world.snapshot import REACH_M, Snapshot
 from monodepth2_training.world.solids import Solids
 from monodepth2_training.world.textures import TextureStack
 from monodepth2_training.world.tracing import GROUND, SKY, Hits, hit_ground, hit_solid
+
+_TILE, _REFRESH = 8, 24
 
 RAGGED_WITHIN_M = 45.0
 """Farther crowns have no gaps: they would be smaller than a pixel."""
@@ -71,9 +75,30 @@ def cast(
         np.asarray(np.linalg.inv(T_camera_to_world), np.float64),
         max_depth_m=REACH_M,
     )
-    for number in range(len(bounds.index)):
+    for number in _unhidden(bounds, t):
         _cast_solid(rays, moment.solids, bounds, number, textures, t, surface)
     return rays, Hits(t=t, surface=surface)
+
+
+def _unhidden(bounds: ScreenBounds, t: torch.Tensor) -> Iterator[int]:
+    """Solids, nearest first, that are not wholly behind what is drawn in ``t`` in the meantime."""
+    drawn = 0
+    tiles = _farthest_in_tiles(t)
+    for number in range(len(bounds.index)):
+        (top, bottom), (left, right) = bounds.rows[number], bounds.columns[number]
+        behind = tiles[top // _TILE : -(-bottom // _TILE), left // _TILE : -(-right // _TILE)]
+        if behind.max() <= bounds.nearest_m[number]:
+            continue
+        yield number
+        drawn += 1
+        if drawn % _REFRESH == 0:
+            tiles = _farthest_in_tiles(t)
+
+
+def _farthest_in_tiles(t: torch.Tensor) -> NDArray[np.float32]:
+    """Largest value in each tile of float32[H, W]."""
+    pooled = torch.nn.functional.max_pool2d(t[None, None], _TILE, ceil_mode=True)
+    return np.asarray(pooled[0, 0].cpu().numpy(), np.float32)
 
 
 def _cast_solid(
@@ -87,11 +112,10 @@ def _cast_solid(
 ) -> None:
     """Draw one solid into its rectangle of ``t`` and ``surface``, which are changed in place."""
     part = (slice(*bounds.rows[number].tolist()), slice(*bounds.columns[number].tolist()))
-    if float(t[part].max()) <= bounds.nearest_m[number]:
-        return
     index = int(bounds.index[number])
     ragged = bounds.nearest_m[number] < RAGGED_WITHIN_M
     hit = hit_solid(rays.at(part), solids, index, textures if ragged else None)
-    nearer = hit < t[part]
-    t[part] = torch.where(nearer, hit, t[part])
-    surface[part] = torch.where(nearer, index, surface[part])
+    before = t[part]
+    nearer = hit < before
+    surface[part].masked_fill_(nearer, index)
+    before.copy_(torch.where(nearer, hit, before))
