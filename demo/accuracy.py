@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from demo import truth
 from demo.depth_messages import depth_frames
+from demo.source import Source
 from monodepth2_ros.recordings import open_recording
 
 _NEAREST_M = 1e-3
@@ -32,10 +34,13 @@ class Accuracy:
     """The same for the truth's median as the depth of every pixel."""
 
 
-def measure(outputs: Path, recording: Path, truth_topic: str) -> Accuracy | None:
+def measure(outputs: Path, source: Source) -> Accuracy | None:
     """Compare the recorded depth with the truth of the same stamps; None if none can be."""
-    with open_recording(outputs) as ours, open_recording(recording) as theirs:
-        pairs = _pairs(depth_frames(ours, '/depth/image'), depth_frames(theirs, truth_topic))
+    if source.truth_topic is None:
+        return None
+    with open_recording(outputs) as ours, open_recording(source.path) as theirs:
+        true = truth.frames(theirs, source.truth_topic, source.camera, truth.view_of(ours))
+        pairs = _pairs(depth_frames(ours, '/depth/image'), true)
         errors = [error for pair in pairs if (error := frame_errors(*pair)) is not None]
     if not errors:
         return None
@@ -43,32 +48,32 @@ def measure(outputs: Path, recording: Path, truth_topic: str) -> Accuracy | None
     return Accuracy(frames=len(errors), abs_rel=float(mean[0]), constant_abs_rel=float(mean[1]))
 
 
-def frame_errors(depth: Depth, truth: Depth) -> tuple[float, float] | None:
+def frame_errors(depth: Depth, true: Depth) -> tuple[float, float] | None:
     """abs_rel of one frame, median-scaled, and of a constant; None if too little is known.
 
     Args:
         depth: [H, W], any unit; not finite where unknown.
-        truth: [H, W] in metres; not finite where unknown.
+        true: [H, W] in metres; not finite where unknown.
     """
-    if depth.shape != truth.shape:
+    if depth.shape != true.shape:
         return None
-    known = (truth > _NEAREST_M) & (truth < _FARTHEST_M) & np.isfinite(depth) & (depth > 0)
+    known = (true > _NEAREST_M) & (true < _FARTHEST_M) & np.isfinite(depth) & (depth > 0)
     if np.count_nonzero(known) < _FEWEST_PIXELS:
         return None
-    depth, truth = depth[known], truth[known]
-    middle = np.median(truth)
+    depth, true = depth[known], true[known]
+    middle = np.median(true)
     scaled = depth * (middle / np.median(depth))
-    return float(np.mean(np.abs(scaled - truth) / truth)), float(
-        np.mean(np.abs(middle - truth) / truth)
+    return float(np.mean(np.abs(scaled - true) / true)), float(
+        np.mean(np.abs(middle - true) / true)
     )
 
 
 def _pairs(
     ours: Iterator[tuple[int, Depth]], theirs: Iterator[tuple[int, Depth]]
 ) -> Iterator[tuple[Depth, Depth]]:
-    stamp_ns, truth = next(theirs, (None, None))
+    stamp_ns, true = next(theirs, (None, None))
     for wanted_ns, depth in ours:
         while stamp_ns is not None and stamp_ns < wanted_ns:
-            stamp_ns, truth = next(theirs, (None, None))
-        if stamp_ns == wanted_ns and truth is not None:
-            yield depth, truth
+            stamp_ns, true = next(theirs, (None, None))
+        if stamp_ns == wanted_ns and true is not None:
+            yield depth, true

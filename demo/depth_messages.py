@@ -50,13 +50,25 @@ def cloud_of(message: Message) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
     Points that are not finite are left out.
     """
-    content = cdr.parse(message)
-    offsets = {item.name: int(item.offset) for item in content.fields}
-    rows = np.frombuffer(content.data, np.uint8).reshape(-1, content.point_step)
-    points = np.stack([_floats(rows, offsets[axis]) for axis in 'xyz'], axis=-1)
+    points, rows, offsets = _cloud(message)
     colors = rows[:, offsets['rgb'] : offsets['rgb'] + 3]
     known = np.isfinite(points).all(axis=-1)
     return points[known], colors[known]
+
+
+def cloud_points(message: Message) -> NDArray[np.float64]:
+    """The finite points [N, 3] of a cloud, in its own frame."""
+    points, _, _ = _cloud(message)
+    return points[np.isfinite(points).all(axis=-1)].astype(np.float64)
+
+
+def _cloud(
+    message: Message,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], dict[str, int]]:
+    content = cdr.parse(message)
+    offsets = {item.name: int(item.offset) for item in content.fields}
+    rows = np.frombuffer(content.data, np.uint8).reshape(-1, content.point_step)
+    return np.stack([_floats(rows, offsets[axis]) for axis in 'xyz'], axis=-1), rows, offsets
 
 
 def _floats(rows: NDArray[np.uint8], offset: int) -> NDArray[np.float32]:

@@ -53,9 +53,6 @@ def collect(source: Source, model: Model, outcome: Outcome) -> Figures:
     """Gather the figures of a finished run."""
     heard = json.loads(outcome.figures.read_text(encoding='utf-8'))
     status = _last_status(outcome.bag)
-    truth = None
-    if source.truth_topic is not None and heard['depth_frames']:
-        truth = measure(outcome.bag, source.path, source.truth_topic)
     return Figures(
         frames_played=source.frames,
         camera_frames=heard['camera_frames'],
@@ -69,7 +66,7 @@ def collect(source: Source, model: Model, outcome: Outcome) -> Figures:
         node_says=status.get('', 'no diagnostics'),
         device=status.get('device', 'unknown'),
         weights_trained=model.trained,
-        accuracy=truth,
+        accuracy=measure(outcome.bag, source) if heard['depth_frames'] else None,
     )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.depth_messages import cloud_of, depth_frames, depth_of
+from demo import truth
+from demo.depth_messages import cloud_of, depth_of
 from demo.source import Source
 from monodepth2_ros.images import CompressedImage, decode, decode_compressed
 from monodepth2_ros.recordings import Message, cdr, open_recording
@@ -39,19 +40,39 @@ class Moment:
 
 
 def pick(bag: Path, source: Source, count: int) -> list[Moment]:
-    """Moments spread evenly over the run, the first and last frames left out."""
+    """Moments spread evenly over the run, of those with true depth if there are any."""
     with open_recording(bag) as recording:
         messages = recording.messages(['/depth/image'])
         stamps = sorted({cdr.header_stamp_ns(message.data) for message in messages})
-        places = np.linspace(0, len(stamps) - 1, count + 2)[1:-1]
-        chosen = [stamps[round(place)] for place in places]
+        known = _with_truth(stamps, source)
+        chosen = _spread(known, count)
         found = _gather(recording.messages(), frozenset(chosen))
-    truths = _truths(source, frozenset(chosen))
+        truths = _truths(source, truth.view_of(recording), frozenset(chosen))
     return [
         _moment(found[stamp], truths.get(stamp), (stamp - stamps[0]) / 1e9)
-        for stamp in dict.fromkeys(chosen)
+        for stamp in chosen
         if _complete(found[stamp])
     ]
+
+
+def _spread(stamps: list[int], count: int) -> list[int]:
+    """So many stamps spread evenly, the ends left out; all if there are no more."""
+    if len(stamps) <= count:
+        return stamps
+    places = np.linspace(0, len(stamps) - 1, count + 2)[1:-1]
+    return list(dict.fromkeys(stamps[round(place)] for place in places))
+
+
+def _with_truth(stamps: list[int], source: Source) -> list[int]:
+    """Those that have true depth; all if none has."""
+    if source.truth_topic is None:
+        return stamps
+    with open_recording(source.path) as recording:
+        known = {
+            cdr.header_stamp_ns(message.data)
+            for message in recording.messages([source.truth_topic])
+        }
+    return [stamp for stamp in stamps if stamp in known] or stamps
 
 
 def _gather(messages: Iterator[Message], stamps: frozenset[int]) -> dict[int, dict[str, Message]]:
@@ -69,11 +90,11 @@ def _complete(parts: dict[str, Message]) -> bool:
     return '/depth/image_color' in parts and any(name in parts for name in _IMAGES)
 
 
-def _moment(parts: dict[str, Message], truth: NDArray[np.float32] | None, time_s: float) -> Moment:
+def _moment(parts: dict[str, Message], true: NDArray[np.float32] | None, time_s: float) -> Moment:
     depth = depth_of(parts['/depth/image'])
     cloud = cloud_of(parts['/depth/points']) if '/depth/points' in parts else (None, None)
     image = next(parts[name] for name in _IMAGES if name in parts)
-    fits = truth is not None and truth.shape == depth.shape
+    fits = true is not None and true.shape == depth.shape
     return Moment(
         time_s=time_s,
         camera=_pixels(image),
@@ -81,7 +102,7 @@ def _moment(parts: dict[str, Message], truth: NDArray[np.float32] | None, time_s
         color=_pixels(parts['/depth/image_color']),
         points=cloud[0],
         point_colors=cloud[1],
-        truth=truth if fits else None,
+        truth=true if fits else None,
     )
 
 
@@ -91,9 +112,11 @@ def _pixels(message: Message) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
-def _truths(source: Source, stamps: frozenset[int]) -> dict[int, NDArray[np.float32]]:
+def _truths(
+    source: Source, view: truth.View | None, stamps: frozenset[int]
+) -> dict[int, NDArray[np.float32]]:
     if source.truth_topic is None:
         return {}
     with open_recording(source.path) as recording:
-        frames = depth_frames(recording, source.truth_topic)
+        frames = truth.frames(recording, source.truth_topic, source.camera, view)
         return {stamp: depth for stamp, depth in frames if stamp in stamps}

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from demo import truth
 from demo.options import Options
 from demo.problems import DemoError
 from monodepth2_ros.geometry.calibration_file import load_calibration
@@ -41,7 +42,7 @@ class Source:
     duration_s: float
     """How long that takes."""
     truth_topic: str | None
-    """Topic of true depth images; None if there are none."""
+    """Topic of true depth images or of a lidar; None if there is none."""
 
 
 def prepare(options: Options) -> Source:
@@ -95,7 +96,7 @@ def _examine(recording: Recording, options: Options) -> Source:
         height=height,
         frames=max(1, round(camera.frames * share)),
         duration_s=recording.duration_s * share,
-        truth_topic=_truth_topic(recording),
+        truth_topic=truth.find_topic(recording, camera.image),
     )
 
 
@@ -107,10 +108,3 @@ def _frame_size(recording: Recording, topic: str) -> tuple[int, int]:
     if pixels is None:
         raise DemoError(f'{recording.path}: the first image on {topic} cannot be decoded')
     return pixels.shape[1], pixels.shape[0]
-
-
-def _truth_topic(recording: Recording) -> str | None:
-    images = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-    seen = set(recording.image_topics())
-    names = [topic.name for topic in recording.topics if topic.type in images]
-    return next((name for name in names if name not in seen and 'depth' in name), None)

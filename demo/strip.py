@@ -23,6 +23,7 @@ _MOMENTS = 4
 _ROW = 190
 _CLOUD_WIDTH = 300
 _GAP = 10
+_SPARSE = 0.3
 _TITLE = 64
 _COLUMN_TITLE = 30
 _BACKGROUND = (28, 24, 22)
@@ -113,7 +114,10 @@ def _truth_panel(moment: Moment, seen: tuple[slice, slice], width: int) -> Pictu
     if moment.truth is None:
         return np.full((_ROW, width, 3), _BACKGROUND, np.uint8)
     truth = np.where(moment.truth > 0, moment.truth, np.nan).astype(np.float32)
-    return _fitted(colorize(truth, colormap=COLORMAP)[seen])
+    picture = colorize(truth, colormap=COLORMAP)[seen]
+    if np.isfinite(truth[seen]).mean() < _SPARSE:
+        picture = np.asarray(cv2.dilate(picture, np.ones((5, 5), np.uint8)), np.uint8)
+    return _fitted(picture)
 
 
 def _fitted(picture: Picture) -> Picture:

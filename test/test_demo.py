@@ -18,7 +18,7 @@ import pytest
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
-from demo import accuracy, options, processes, strip, top_view
+from demo import accuracy, options, processes, strip, top_view, truth
 from demo.depth_messages import cloud_of, depth_of
 from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
@@ -152,6 +152,74 @@ def test_both_depth_encodings_are_read_in_metres():
     data = depth_image(millimetres, 0, '16UC1')
     read = depth_of(Message(topic='/d', type=IMAGE_TYPE, stamp_ns=0, data=data))
     assert np.array_equal(read, np.array([[1.5, np.nan]], np.float32), equal_nan=True)
+
+
+def test_a_lidar_point_lands_on_its_pixel_and_the_nearest_one_wins():
+    view = truth.View(width=8, height=6, P=np.array([[4.0, 0, 3, 0], [0, 4, 2, 0], [0, 0, 1, 0]]))
+    points = np.array([[1.0, -0.5, 2.0], [2.0, -1.0, 4.0], [0.0, 0.0, -3.0], [9.0, 0.0, 2.0]])
+    depth = truth.sparse_depth(points, view)
+    assert depth[1, 5] == 2.0
+    assert np.count_nonzero(np.isfinite(depth)) == 1
+
+
+@pytest.mark.parametrize('turned', [False, True])
+def test_scans_are_moved_into_the_camera_by_the_recorded_transform(tmp_path, turned):
+    """A lidar that looks along x, 1 m behind the camera; its link is told in either direction."""
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic('/camera/camera_info', CAMERA_INFO_TYPE)
+        writer.add_topic('/scan', truth.CLOUD_TYPE)
+        writer.add_topic('/tf_static', 'tf2_msgs/msg/TFMessage', latched=True)
+        writer.write('/camera/image_raw', 0, image(0, 0))
+        writer.write('/camera/camera_info', 0, camera_info(0))
+        writer.write('/scan', 0, scan(np.array([[6.0, 0.0, 0.0]], np.float32)))
+        writer.write('/tf_static', 0, link(turned=turned))
+    view = truth.View(
+        width=64, height=48, P=np.array([[50.0, 0, 31, 0], [0, 50, 23, 0], [0, 0, 1, 0]])
+    )
+    with open_recording(tmp_path / 'bag') as recording:
+        topic = truth.find_topic(recording, '/camera/image_raw')
+        found = list(truth.frames(recording, topic, '/camera/image_raw', view))
+    assert topic == '/scan'
+    ((stamp_ns, depth),) = found
+    assert stamp_ns == 0
+    assert depth[23, 31] == pytest.approx(5.0)
+    assert np.count_nonzero(np.isfinite(depth)) == 1
+
+
+def scan(points):
+    types = cdr.typestore().types
+    field = types['sensor_msgs/msg/PointField']
+    fields = [field(name=name, offset=4 * i, datatype=7, count=1) for i, name in enumerate('xyz')]
+    content = types[truth.CLOUD_TYPE](
+        header=cdr.header(0, 'lidar'),
+        height=1,
+        width=len(points),
+        fields=fields,
+        is_bigendian=False,
+        point_step=12,
+        row_step=12 * len(points),
+        data=points.reshape(-1).view(np.uint8),
+        is_dense=True,
+    )
+    return cdr.serialize(content, truth.CLOUD_TYPE)
+
+
+def link(*, turned):
+    """The optical frame is 1 m ahead of the lidar: x right, y down, z along the lidar's x."""
+    types = cdr.typestore().types
+    vector, quaternion = types['geometry_msgs/msg/Vector3'], types['geometry_msgs/msg/Quaternion']
+    offset, sign = ((0.0, 0.0, -1.0), -1) if turned else ((1.0, 0.0, 0.0), 1)
+    transform = types['geometry_msgs/msg/Transform'](
+        translation=vector(*offset),
+        rotation=quaternion(x=-0.5 * sign, y=0.5 * sign, z=-0.5 * sign, w=0.5),
+    )
+    ends = ('camera', 'lidar') if turned else ('lidar', 'camera')
+    stamped = types['geometry_msgs/msg/TransformStamped'](
+        header=cdr.header(0, ends[0]), child_frame_id=ends[1], transform=transform
+    )
+    content = types['tf2_msgs/msg/TFMessage'](transforms=[stamped])
+    return cdr.serialize(content, 'tf2_msgs/msg/TFMessage')
 
 
 def test_the_known_part_is_the_box_of_all_that_is_not_nan():
