@@ -73,7 +73,7 @@ def load_file(url: str) -> CameraCalibration:
 def _share_folder(package: str) -> str:
     try:
         return str(get_package_share_directory(package))
-    except (PackageNotFoundError, ValueError) as err:
+    except (PackageNotFoundError, OSError, ValueError) as err:
         raise CalibrationError(
             f'calibration_url names package {package!r}, which is not installed: source its '
             'workspace or give a path'

@@ -72,11 +72,12 @@ class Inputs:
         def on_compressed(message: CompressedImageMessage) -> None:
             on_image(message.header, messages.compressed_image(message))
 
+        # First, so that of two messages that wait, the image finds its calibration known.
+        subscribe(CameraInfo, 'camera_info', on_camera_info)
         if transport == 'raw':
             subscribe(Image, 'image', on_raw, on_lost)
         else:
             subscribe(CompressedImageMessage, compressed_topic(node), on_compressed, on_lost)
-        subscribe(CameraInfo, 'camera_info', on_camera_info)
 
     def close(self) -> None:
         """Unsubscribe."""

@@ -27,8 +27,11 @@ class DepthWorld(RosWorld):
     """One depth node and everything around it."""
 
     def start(self, *, active: bool = True, **parameters: Any) -> DepthNode:
-        """Make the node with ``parameters``; configure and activate it unless told not to."""
-        defaults = {'diagnostics_period_s': 0.1, 'threads': 1}
+        """Make the node with ``parameters``; configure and activate it unless told not to.
+
+        Images travel reliably, as a test sends each only once.
+        """
+        defaults = {'diagnostics_period_s': 0.1, 'threads': 1, 'image_qos': 'reliable'}
         overrides = [
             Parameter(name.replace('__', '.'), value=value)
             for name, value in (defaults | parameters).items()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.ros_harness import wait_until
 
@@ -47,7 +47,7 @@ class Camera:
         *,
         kind: type = Image,
         topic: str = 'image',
-        qos: QoSProfile = qos_profile_sensor_data,
+        qos: QoSProfile | int = 10,
     ) -> None:
         self.node = node
         self.stamp_ns = node.get_clock().now().nanoseconds

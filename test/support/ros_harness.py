@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -125,7 +126,10 @@ class RosWorld:
             self.node.destroy_client(client)
 
     def close(self) -> None:
-        """Stop everything."""
-        for spinner in reversed(self._spinners):
-            spinner.close()
+        """Stop everything; a node that lingered would keep the /rosout of its namesake."""
+        while self._spinners:
+            self._spinners.pop().close()
         rclpy.shutdown(context=self.context)
+        vars(self).clear()
+        gc.unfreeze()
+        gc.collect()

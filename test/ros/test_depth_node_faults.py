@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fault table: what each bad input does, which counter rises, and the next frame is fine."""
+
+from __future__ import annotations
+
+import array
+import threading
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CompressedImage
+from support.depth_world import answer, figures
+from support.ros_camera import camera_info, image, stamp_of
+from support.ros_harness import wait_until
+
+from monodepth2_ros.monitoring import Drop
+
+NAN = float('nan')
+
+
+def short_data():
+    message = image()
+    message.data = message.data[:-1]
+    return message
+
+
+def changed(**fields):
+    message = image()
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+BAD = 'image not decodable'
+UNKNOWN = 'encoding not supported'
+BAD_IMAGES = {
+    'step shorter than a row': (lambda: changed(step=239), BAD),
+    'step zero': (lambda: changed(step=0), BAD),
+    'one byte short': (short_data, BAD),
+    'no data': (lambda: changed(data=array.array('B')), BAD),
+    'zero size': (lambda: changed(width=0, height=0), BAD),
+    'huge size': (lambda: changed(width=65537, height=65537), BAD),
+    'largest size': (lambda: changed(width=2**32 - 1, height=2**32 - 1), BAD),
+    'unknown encoding': (lambda: changed(encoding='rgb9'), UNKNOWN),
+    'empty encoding': (lambda: changed(encoding=''), UNKNOWN),
+}
+
+
+@pytest.fixture
+def logged(depth_world):
+    """The lines that the node has logged, through /rosout."""
+    from rcl_interfaces.msg import Log
+
+    rosout = depth_world.listen(Log, '/rosout')
+
+    def wait_for(part):
+        return rosout.wait(lambda line: part in line.msg).msg
+
+    return wait_for
+
+
+def test_bad_images_are_dropped_by_cause_and_the_next_good_one_answered(
+    depth_world, tiny_model, logged
+):
+    depth_world.start(model=tiny_model)
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera()
+    expected = dict.fromkeys((BAD, UNKNOWN), 0)
+    for name, (make, cause) in BAD_IMAGES.items():
+        camera.send(make())
+        expected[cause] += 1
+        depth_world.wait_figure(f'dropped: {cause}', str(expected[cause]))
+        assert answer(depth, camera.send(image())), name
+    status = depth_world.wait_figure('frames published', str(len(BAD_IMAGES)))
+    assert figures(status)['frames received'] == str(2 * len(BAD_IMAGES))
+    assert figures(status)['frames in flight'] == '0'
+    assert 'frame dropped, image not decodable: ' in logged('frame dropped, image not decodable')
+    assert 'rgb9' in logged('frame dropped, encoding not supported')
+
+
+def test_a_corrupt_jpeg_is_dropped_and_the_next_good_one_answered(depth_world, tiny_model):
+    import cv2
+
+    depth_world.start(model=tiny_model, image_transport='compressed')
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera(kind=CompressedImage, topic='image/compressed')
+    pixels = np.random.default_rng(3).integers(0, 256, (60, 80, 3), np.uint8)
+    jpeg = cv2.imencode('.jpg', pixels)[1].tobytes()
+    for count, data in enumerate((b'', jpeg[:20], b'\x00' * 1000, b'<html>not found</html>'), 1):
+        camera.send(CompressedImage(format='jpeg', data=data))
+        depth_world.wait_figure('dropped: image not decodable', str(count))
+        answer(depth, camera.send(CompressedImage(format='jpeg', data=jpeg)))
+
+
+@pytest.mark.parametrize(
+    ('fields', 'part'),
+    [
+        ({'k': [NAN] * 9}, 'finite'),
+        ({'k': [0.0] * 9, 'p': [0.0] * 12}, 'calibrat'),
+        ({'distortion_model': 'magic', 'd': [0.1] * 5}, 'magic'),
+        ({'width': 640, 'height': 480}, '640x480'),
+    ],
+    ids=['NaN in K', 'zero K', 'unknown distortion model', 'K of another size'],
+)
+def test_a_bad_camera_info_costs_the_cloud_but_not_the_depth(
+    depth_world, tiny_model, logged, fields, part
+):
+    depth_world.start(model=tiny_model)
+    depth, points = depth_world.output('depth/image'), depth_world.output('depth/points')
+    camera = depth_world.camera()
+    stamp = camera.send(image(), camera_info(**fields))
+    answer(depth, stamp)
+    warned = depth_world.status(lambda status: status.level == b'\x01')
+    assert part in warned.message
+    assert part in logged(part)
+    assert not points.messages
+    stamp = camera.send(image(), camera_info())
+    answer(depth, stamp)
+    answer(points, stamp)
+    depth_world.status(lambda status: status.level == b'\x00')
+
+
+def test_an_uncalibrated_driver_leaves_the_calibration_file_in_force(
+    depth_world, tiny_model, tmp_path
+):
+    from monodepth2_ros.geometry.calibration_file import save_calibration
+    from monodepth2_ros.nodes import messages
+
+    path = tmp_path / 'camera.yaml'
+    save_calibration(path, messages.calibration(camera_info()))
+    depth_world.start(model=tiny_model, calibration_url=f'file://{path}')
+    points = depth_world.output('depth/points')
+    camera = depth_world.camera()
+    answer(points, camera.send(image()))
+    answer(points, camera.send(image(), camera_info(k=[0.0] * 9, p=[0.0] * 12)))
+    assert depth_world.figure('calibration') == f'file file://{path}'
+
+
+def test_a_changed_camera_info_is_used_at_once(depth_world, tiny_model):
+    depth_world.start(model=tiny_model)
+    infos, depth = depth_world.output('depth/camera_info'), depth_world.output('depth/image')
+    camera = depth_world.camera()
+    answer(infos, camera.send(image(), camera_info()))
+    changed_info = camera_info()
+    changed_info.k[0] = changed_info.p[0] = 71.0
+    camera.send(image(), changed_info)
+    assert answer(infos, camera.send(image(), changed_info)).k[0] == 71.0
+    assert depth.messages
+
+
+def test_the_resolution_may_change_from_frame_to_frame(depth_world, tiny_model):
+    depth_world.start(model=tiny_model)
+    depth, infos = depth_world.output('depth/image'), depth_world.output('depth/camera_info')
+    camera = depth_world.camera()
+    for width, height in [(80, 60), (120, 40), (80, 60), (16, 12), (90, 300), (121, 61)]:
+        message, info = image(width, height), camera_info(width, height)
+
+        def answered(message=message, info=info):
+            stamp = camera.send(message, info)
+            depth_message = answer(depth, stamp)
+            assert (depth_message.width, depth_message.height) == (message.width, message.height)
+            return next((m for m in list(infos.messages) if stamp_of(m) == stamp), None)
+
+        found = wait_until(answered)
+        assert (found.width, found.height) == (width, height)
+
+
+def test_time_going_backwards_is_noted_and_answered(depth_world, tiny_model, logged):
+    depth_world.start(model=tiny_model)
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera()
+    answer(depth, camera.send(image()))
+    camera.stamp_ns -= 60_000_000_000
+    answer(depth, camera.send(image()))
+    depth_world.wait_figure('stamps went backwards', '1')
+    assert 'looped bag' in logged('stamps went backwards')
+
+
+def test_a_flood_into_a_slow_model_is_answered_by_its_newest_frame(depth_world, tiny_model):
+    node = depth_world.start(model=tiny_model)
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera()
+    gate = threading.Event()
+    processor = node.session.processor
+    process = processor.answer
+
+    def slow(frame):
+        assert gate.wait(30)
+        process(frame)
+
+    processor.answer = slow
+    for _ in range(100):
+        last = camera.send(image())
+    wait_until(lambda: figures(depth_world.status())['frames in flight'] == '2')
+    gate.set()
+    answer(depth, last)
+    status = depth_world.status(lambda status: figures(status)['frames in flight'] == '0')
+    received = int(figures(status)['frames received'])
+    replaced = int(figures(status)['dropped: a newer frame came'])
+    assert int(figures(status)['frames published']) == 2
+    assert received == 2 + replaced
+    assert len(depth.messages) == 2
+
+
+def test_a_rate_limit_drops_and_counts(depth_world, tiny_model):
+    depth_world.start(model=tiny_model, max_rate_hz=0.01)
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera()
+    answer(depth, camera.send(image()))
+    camera.send(image())
+    camera.send(image())
+    depth_world.status(lambda s: int(figures(s)['dropped: over max_rate_hz']) >= 1)
+
+
+def send_one_by_one(camera, node, cause, count):
+    """Send that many images, each once the one before has been dropped for ``cause``."""
+    for number in range(1, count + 1):
+        camera.send(image())
+        wait_until(lambda n=number: node.monitor.report(0.0).counts.dropped.get(cause) == n)
+
+
+def test_ten_internal_errors_in_a_row_reload_the_model(depth_world, tiny_model, logged):
+    node = depth_world.start(model=tiny_model)
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera()
+    answer(depth, camera.send(image()))
+    broken = node.session.processor.estimator
+    broken.close()
+    send_one_by_one(camera, node, Drop.FAILED, 10)
+    assert 'reloading the model' in logged('10 frames in a row failed')
+    answer(depth, camera.send(image()))
+    assert node.session.processor.estimator is not broken
+    assert not node.finished.done()
+
+
+def test_a_model_that_fails_for_ever_ends_the_process_for_a_restart(depth_world, tiny_model):
+    node = depth_world.start(model=tiny_model)
+    depth_world.output('depth/image')
+    camera = depth_world.camera()
+    processor = node.session.processor
+
+    def broken(frame):
+        raise ZeroDivisionError('broken')
+
+    processor.answer = broken
+    send_one_by_one(camera, node, Drop.FAILED, 40)
+    wait_until(node.finished.done)
+    assert node.exit_code == 1
+
+
+def test_a_lost_gpu_ends_the_process_at_once(depth_world, tiny_model):
+    from monodepth2_ros.errors import DeviceError
+
+    node = depth_world.start(model=tiny_model)
+    depth_world.output('depth/image')
+    camera = depth_world.camera()
+
+    def lost(frame):
+        raise DeviceError('cuda:0 failed while inference: CUDA error: device-side assert')
+
+    node.session.processor.answer = lost
+    camera.send(image())
+    wait_until(node.finished.done)
+    assert node.exit_code == 1
+
+
+def test_an_encoding_that_only_cv_bridge_knows_goes_through_it(
+    depth_world, tiny_model, monkeypatch
+):
+    import sys
+    import types
+
+    class FakeBridge:
+        def imgmsg_to_cv2(self, message, encoding):
+            assert (message.encoding, encoding) == ('special', 'rgb8')
+            return np.zeros((message.height, message.width, 3), np.uint8)
+
+    module = types.ModuleType('cv_bridge')
+    module.CvBridge, module.CvBridgeError = FakeBridge, TypeError
+    monkeypatch.setitem(sys.modules, 'cv_bridge', module)
+    depth_world.start(model=tiny_model)
+    depth = depth_world.output('depth/image')
+    answer(depth, depth_world.camera().send(image(encoding='special')))

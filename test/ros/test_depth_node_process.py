@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The true executable: large images cross processes, signals end it, a kill is survived."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+from sensor_msgs.msg import Image, PointCloud2
+from support.node_process import NodeProcess
+from support.ros_camera import Camera, camera_info, image, stamp_of
+from support.ros_harness import wait_until
+
+
+@pytest.fixture
+def start(tiny_model):
+    processes = []
+
+    def start_node(*arguments, **parameters):
+        process = NodeProcess('depth_node', *arguments, **({'model': tiny_model} | parameters))
+        processes.append(process)
+        return process
+
+    yield start_node
+    for process in processes:
+        process.close()
+
+
+def answered(camera, listener, message, info=None):
+    """Send until an answer comes, as a new process may still be finding its partners."""
+    stamps = set()
+
+    def heard():
+        stamps.add(camera.send(message, info))
+        time.sleep(0.02)
+        return next((m for m in list(listener.messages) if stamp_of(m) in stamps), None)
+
+    return wait_until(heard)
+
+
+def test_full_hd_images_and_clouds_cross_processes(ros_world, start):
+    start()
+    cloud = ros_world.listen(PointCloud2, 'depth/points')
+    camera = Camera(ros_world.node)
+    camera.wait_for_node()
+    message = answered(camera, cloud, image(1920, 1080), camera_info(1920, 1080))
+    assert (message.width, message.height) == (1920, 1080)
+    assert len(message.data) == 1920 * 1080 * 32
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_busy_node_quickly_and_cleanly(ros_world, start, number):
+    process = start()
+    depth = ros_world.listen(Image, 'depth/image')
+    camera = Camera(ros_world.node)
+    camera.wait_for_node()
+    answered(camera, depth, image())
+    begin_s = time.monotonic()
+    assert process.end(number, deadline_s=10) == 0
+    assert time.monotonic() - begin_s < 2.0
+    assert 'Traceback' not in ''.join(process.lines)
+
+
+def test_a_signal_during_the_start_ends_it_cleanly(start):
+    process = start('--log-level', 'rcl:=debug')
+    process.wait_line('Initializing node')
+    assert process.end(signal.SIGTERM, deadline_s=10) == 0
+    assert 'Traceback' not in ''.join(process.lines)
+
+
+def test_a_killed_node_is_replaced_by_a_new_one(ros_world, start):
+    depth = ros_world.listen(Image, 'depth/image')
+    camera = Camera(ros_world.node)
+    first = start()
+    camera.wait_for_node()
+    answered(camera, depth, image())
+    first.end(signal.SIGKILL, deadline_s=10)
+    start()
+    depth.messages.clear()
+    answered(camera, depth, image())
+
+
+def test_a_bad_model_leaves_a_living_unconfigured_node_that_says_why(start):
+    process = start(model='/no/such.safetensors')
+    assert '/no/such.safetensors' in process.wait_line('configure failed')
+    assert process.process.poll() is None
+    assert process.end(signal.SIGINT, deadline_s=10) == 0
+
+
+def test_a_namespace_moves_topics_and_the_name_in_diagnostics(ros_world, start):
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    diagnostics = ros_world.listen(DiagnosticArray, '/diagnostics')
+    start('-r', '__ns:=/front')
+    status = diagnostics.wait().status[0]
+    assert status.name == 'front/depth_node: depth'
+    topics = lambda: dict(ros_world.node.get_topic_names_and_types())  # noqa: E731
+    wait_until(lambda: {'/front/depth/image', '/front/image'} <= set(topics()))
