@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,7 +20,6 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.task import Future
 from std_srvs.srv import SetBool
 
 from monodepth2_ros import health
@@ -40,13 +40,14 @@ if TYPE_CHECKING:
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
+_POLL_S = 1.0
 
 
 class DepthNode(LifecycleNode):
     """Depth from one camera; configured by parameters, see ``NodeParameters``.
 
     Attributes:
-        finished: done once the process shall end.
+        finished: set once the process shall end.
         exit_code: what it shall end with.
         session: what exists between configure and cleanup, else None.
         monitor: the balance of all frames.
@@ -55,7 +56,7 @@ class DepthNode(LifecycleNode):
     def __init__(self, name: str = 'depth_node', **kwargs: Any) -> None:
         """Declare parameters and start diagnostics; nothing is loaded yet."""
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
-        self.finished = Future()
+        self.finished = threading.Event()
         self.exit_code = 0
         self.session: DepthSession | None = None
         self._active = False
@@ -167,7 +168,7 @@ class DepthNode(LifecycleNode):
     def _give_up(self, reason: str) -> None:
         self.get_logger().fatal(f'ending with exit code 1: {reason}')
         self.exit_code = 1
-        self.finished.set_result(None)
+        self.finished.set()
 
     def _announce(self, parameters: NodeParameters) -> None:
         session = self.session
@@ -231,7 +232,9 @@ def _spin(node: DepthNode) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     node.autostart()
-    executor.spin_until_future_complete(node.finished)
+    # Not spin_until_future_complete, which keeps some 250 bytes of every callback for ever.
+    while rclpy.ok() and not node.finished.is_set():
+        executor.spin_once(timeout_sec=_POLL_S)
 
 
 def _leave(node: DepthNode | None) -> NoReturn:

@@ -230,7 +230,7 @@ def test_ten_internal_errors_in_a_row_reload_the_model(depth_world, tiny_model, 
     assert 'reloading the model' in logged('10 frames in a row failed')
     answer(depth, camera.send(image()))
     assert node.session.processor.estimator is not broken
-    assert not node.finished.done()
+    assert not node.finished.is_set()
 
 
 def test_a_model_that_fails_for_ever_ends_the_process_for_a_restart(depth_world, tiny_model):
@@ -244,7 +244,7 @@ def test_a_model_that_fails_for_ever_ends_the_process_for_a_restart(depth_world,
 
     processor.answer = broken
     send_one_by_one(camera, node, Drop.FAILED, 40)
-    wait_until(node.finished.done)
+    wait_until(node.finished.is_set)
     assert node.exit_code == 1
 
 
@@ -260,7 +260,7 @@ def test_a_lost_gpu_ends_the_process_at_once(depth_world, tiny_model):
 
     node.session.processor.answer = lost
     camera.send(image())
-    wait_until(node.finished.done)
+    wait_until(node.finished.is_set)
     assert node.exit_code == 1
 
 
