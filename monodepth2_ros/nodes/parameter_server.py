@@ -119,10 +119,10 @@ _TOGETHER = '(together)'
 def _take_given(node: Node) -> dict[str, object]:
     """What the user gave at start, undeclared again so that it can be declared well."""
     given: dict[str, object] = {}
-    for name in node.list_parameters([], 0).names:
+    for name, parameter in node.get_parameters_by_prefix('').items():
         if name in _FOREIGN or name.startswith(_FOREIGN_PREFIX):
             continue
-        given[name] = node.get_parameter(name).value
+        given[name] = parameter.value
         node.undeclare_parameter(name)
     return given
 
