@@ -46,12 +46,14 @@ class Spinner:
         self.node = node
         self.executor = SingleThreadedExecutor(context=node.context)
         self.executor.add_node(node)
+        self._stopping = False
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
-            self.executor.spin()
+            while not self._stopping:
+                self.executor.spin_once(timeout_sec=0.1)
 
     def run(self, function: Callable[[], Result]) -> Result:
         """Run ``function`` on the executor's thread, between callbacks, and return its result."""
@@ -63,8 +65,9 @@ class Spinner:
 
     def close(self) -> None:
         """Stop spinning and destroy the node."""
-        self.executor.shutdown()
+        self._stopping = True
         self._thread.join(DEADLINE_S)
+        self.executor.shutdown()
         self.node.destroy_node()
 
 
