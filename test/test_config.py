@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monodepth2_ros.nodes import parameters
+from monodepth2_ros.nodes.parameters import TABLE
 
 ROOT = Path(__file__).parent.parent
 PARAMETER_FILE = ROOT / 'config' / 'depth_node.yaml'
@@ -61,41 +61,41 @@ def reference_rows() -> dict[str, list[str]]:
 
 
 def written_default(name: str) -> str:
-    value = parameters.default(name)
+    value = TABLE.default(name)
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value)
 
 
 def legal_values(name: str) -> list[str]:
-    spec = parameters.spec(name)
+    spec = TABLE.spec(name)
     numbers = [] if spec.low is None else [spec.low, spec.high]
     return [*spec.choices, *(f'{number:.10g}' for number in numbers)]
 
 
 def test_the_parameter_file_has_every_parameter_with_its_default():
-    expected = {name: parameters.default(name) for name in parameters.names()}
+    expected = {name: TABLE.default(name) for name in TABLE.names()}
     assert yaml_defaults() == expected
     kinds = {name: type(value) for name, value in yaml_defaults().items()}
     assert kinds == {name: type(value) for name, value in expected.items()}
 
 
-@pytest.mark.parametrize('name', parameters.names())
+@pytest.mark.parametrize('name', TABLE.names())
 def test_the_parameter_file_explains(name):
     comment = yaml_comments()[name]
-    assert parameters.spec(name).description in comment
-    assert comment.endswith('Live.') == parameters.spec(name).live
+    assert TABLE.spec(name).description in comment
+    assert comment.endswith('Live.') == TABLE.spec(name).live
     for value in legal_values(name):
         assert value in comment
 
 
-@pytest.mark.parametrize('name', parameters.names())
+@pytest.mark.parametrize('name', TABLE.names())
 def test_the_reference_page_tells_type_default_unit_range_and_liveness(name):
     kind, default, unit, legal, live, meaning = reference_rows()[name]
-    assert kind == KINDS[type(parameters.default(name))]
+    assert kind == KINDS[type(TABLE.default(name))]
     assert default.strip('`') == written_default(name)
-    assert live == ('yes' if parameters.spec(name).live else 'no')
-    assert meaning == parameters.spec(name).description
+    assert live == ('yes' if TABLE.spec(name).live else 'no')
+    assert meaning == TABLE.spec(name).description
     for value in legal_values(name):
         assert value in legal
     for suffix, expected in UNITS.items():
@@ -103,7 +103,7 @@ def test_the_reference_page_tells_type_default_unit_range_and_liveness(name):
 
 
 def test_the_reference_page_names_no_parameter_that_is_not_there():
-    assert set(reference_rows()) == set(parameters.names())
+    assert set(reference_rows()) == set(TABLE.names())
 
 
 def test_the_shared_memory_profile_holds_a_full_hd_cloud_a_udp_way_out_and_no_default_transport():

@@ -23,8 +23,9 @@ from rosgraph_msgs.msg import Clock
 
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.geometry.calibration_file import load_calibration
+from monodepth2_ros.nodes.declaration import read_once
 from monodepth2_ros.nodes.message_types import message_class, playing_qos
-from monodepth2_ros.nodes.typed_parameters import declare, parameter
+from monodepth2_ros.nodes.parameter_table import parameter
 from monodepth2_ros.recordings import Recording, open_recording
 from monodepth2_ros.recordings.playback import Clip, Route, Timeline, make_clip
 from monodepth2_ros.recordings.progress import Progress, Tally
@@ -74,8 +75,10 @@ class PlayerNode(Node):
     """Publishes a clip of a recording."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__('player_node', **options)
-        self.parameters = declare(self, PlayerParameters)
+        super().__init__(
+            'player_node', automatically_declare_parameters_from_overrides=True, **options
+        )
+        self.parameters = read_once(self, PlayerParameters)
         self.tally = Tally(time.monotonic())
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)

@@ -19,8 +19,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.nodes.declaration import read_once
 from monodepth2_ros.nodes.message_types import listening_qos, message_class
-from monodepth2_ros.nodes.typed_parameters import declare, parameter
+from monodepth2_ros.nodes.parameter_table import parameter
 from monodepth2_ros.recordings import RecordingWriter, cdr
 from monodepth2_ros.recordings.transit import Transit
 
@@ -67,8 +68,10 @@ class RecorderNode(Node):
     """Stores and measures until it is idle or interrupted."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__('recorder_node', **options)
-        self.parameters = declare(self, RecorderParameters)
+        super().__init__(
+            'recorder_node', automatically_declare_parameters_from_overrides=True, **options
+        )
+        self.parameters = read_once(self, RecorderParameters)
         self.transit = Transit()
         self.counts: dict[str, int] = {}
         self._heard_s = 0.0

@@ -45,8 +45,8 @@ def test_an_empty_model_fails_to_configure_and_a_set_one_mends_it(depth_world, t
     assert state(depth_world) == 'unconfigured'
     status = depth_world.status(lambda status: status.level == ERROR)
     assert status.message.startswith(
-        'configure failed: parameter model is empty: give the path of a .safetensors made by '
-        '`monodepth2 train` or `monodepth2 import`'
+        'configure failed: parameter model is empty: give the path of a model file (.safetensors), '
+        'for example one made by `monodepth2 import`'
     )
     assert set_parameter(depth_world, 'model', tiny_model).successful
     assert change_state(depth_world, Transition.TRANSITION_CONFIGURE)
@@ -68,7 +68,7 @@ def test_an_empty_model_fails_to_configure_and_a_set_one_mends_it(depth_world, t
         ({'min_depth_m': 200.0}, 'min_depth_m 200.0 is not below max_depth_m 100.0'),
         ({'cloud_stride': 0}, 'cloud_stride is 0: expected 1 to 64'),
         ({'rectify': 'sometimes'}, "rectify is 'sometimes'"),
-        ({'flip': 'yes'}, "flip is 'yes' (str): expected bool"),
+        ({'flip': 'yes'}, "flip is 'yes' (str): expected true or false"),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else '',
 )

@@ -174,7 +174,8 @@ def test_types_that_are_not_installed_are_left_out(ros_world, player, tmp_path):
     [
         ({'stamps': 'later'}, "stamps is 'later': expected one of"),
         ({'rate': 0.0}, 'rate'),
-        ({'rate': 'fast'}, "rate is 'fast': expected a number"),
+        ({'rate': 'fast'}, r"rate is 'fast' \(str\): expected a real number"),
+        ({'recordings': 'x'}, r"unknown parameter 'recordings': did you mean 'recording'\?"),
     ],
 )
 def test_bad_parameters_are_refused_by_name(player, bag, parameters, reason):
