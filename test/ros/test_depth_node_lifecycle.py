@@ -45,8 +45,8 @@ def test_an_empty_model_fails_to_configure_and_a_set_one_mends_it(depth_world, t
     assert state(depth_world) == 'unconfigured'
     status = depth_world.status(lambda status: status.level == ERROR)
     assert status.message.startswith(
-        'configure failed: parameter model is empty: give the path of a model file (.safetensors), '
-        'for example one made by `monodepth2 import`'
+        'configure failed: parameter model is empty: give the path of a model file '
+        '(.safetensors), for example one made by `monodepth2 import`'
     )
     assert set_parameter(depth_world, 'model', tiny_model).successful
     assert change_state(depth_world, Transition.TRANSITION_CONFIGURE)
