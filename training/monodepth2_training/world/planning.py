@@ -116,7 +116,7 @@ def _traffic(
     duration_s: float,
 ) -> tuple[Vehicle, ...]:
     """A car ahead at the same speed, oncoming cars, and cars crossing while one waits."""
-    times = np.arange(0.0, duration_s + 1.0, 0.1)
+    times = np.arange(0.0, duration_s + 1.0, 0.1, dtype=np.float64)
     vehicles = [_leading(ego, path, builder, rng, times, duration_s)]
     along = 28.0
     while along < float(ego.along_m(duration_s)) + 14.0 * duration_s + 60.0:
@@ -160,7 +160,7 @@ def _crossing_cars(
     vehicles = []
     for side, share in ((1.0, 0.25), (-1.0, 0.5), (1.0, 0.75)):
         middle = stop[0] + share * (stop[1] - stop[0])
-        times = np.arange(middle - 6.0, middle + 6.0, 0.1)
+        times = np.arange(middle - 6.0, middle + 6.0, 0.1, dtype=np.float64)
         y = centre + side * 8.0 * (times - middle)
         vehicles.append(car_across(_random_car(builder, rng), times, crossing + side * _LANE_M, y))
     return vehicles

@@ -34,8 +34,8 @@ class SunMap:
         sx, sy, sz = scene.light.to_sun
         self._lean = (sx / sz, sy / sz)
         start, end = scene.extent_m
-        self._x = np.arange(start, end, TEXEL_M)
-        self._offset = np.arange(-_HALF_WIDTH_M, _HALF_WIDTH_M, TEXEL_M)
+        self._x = np.arange(start, end, TEXEL_M, dtype=np.float64)
+        self._offset = np.arange(-_HALF_WIDTH_M, _HALF_WIDTH_M, TEXEL_M, dtype=np.float64)
         self._device = device
         t = torch.full((len(self._x), len(self._offset)), torch.inf, device=device)
         rays = self._rays()
