@@ -18,15 +18,15 @@ from sensor_msgs.msg import CompressedImage as CompressedImageMessage
 
 from monodepth2_ros.geometry.camera import IDENTITY_3X3, CameraCalibration, PinholeCamera, Window
 from monodepth2_ros.images import CompressedImage, RawImage
+from monodepth2_ros.inference.point_cloud import FIELD_OFFSETS, POINT_STEP
 
 if TYPE_CHECKING:
     from std_msgs.msg import Header
 
 _BIG_ENDIAN = sys.byteorder == 'big'
-_POINT_STEP = 32
 _FIELDS = [
     PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1)
-    for name, offset in (('x', 0), ('y', 4), ('z', 8), ('rgb', 16))
+    for name, offset in FIELD_OFFSETS.items()
 ]
 
 
@@ -103,10 +103,10 @@ def color_message(color: NDArray[np.uint8], header: Header) -> Image:
 def cloud_message(points: NDArray[np.uint8], header: Header) -> PointCloud2:
     """An organised cloud from packed points uint8 [rows, columns * 32]."""
     rows, row_step = points.shape
-    message = PointCloud2(header=header, height=rows, width=row_step // _POINT_STEP)
+    message = PointCloud2(header=header, height=rows, width=row_step // POINT_STEP)
     message.fields = list(_FIELDS)
     message.is_bigendian = _BIG_ENDIAN
-    message.point_step = _POINT_STEP
+    message.point_step = POINT_STEP
     message.row_step = row_step
     message.is_dense = False
     message.data = _bytes(points)
