@@ -23,6 +23,8 @@ _WIDE = 800
 _START_S = 180.0
 _END_S = 30.0
 _IDLE_S = 3.0
+# DDS announces its participants every 3 s: by then the recorder hears the node as well.
+_SETTLE_S = 3.5
 _CAMERA_TIMEOUT_S = 10.0
 _POLL_S = 0.1
 _ALARMS = ('[WARN]', '[ERROR]', '[FATAL]')
@@ -115,7 +117,7 @@ def _start(
         'fps': options.fps,
         'duration_s': options.seconds,
         'wait_for_subscribers': 2,
-        'settle_s': 1.0,
+        'settle_s': _SETTLE_S,
     }
     return _Cast(
         recorder=nodes.start('recorder_node', recorder),
