@@ -167,13 +167,18 @@ class PlayerNode(Node):
             lacking = [item for item in awaited if item.get_subscription_count() < wanted]
             if not lacking:
                 # Who has found the images is about to find the rest.
-                self._spinner.spin_once(timeout_sec=self.parameters.settle_s)
+                self._spin_for(self.parameters.settle_s)
                 return
             if time.monotonic() - said_s > 5.0:
                 said_s = time.monotonic()
                 names = ', '.join(item.topic_name for item in lacking)
                 self.get_logger().info(f'waiting for {wanted} subscribers on {names}')
             self._spinner.spin_once(timeout_sec=0.05)
+
+    def _spin_for(self, duration_s: float) -> None:
+        end_s = time.monotonic() + duration_s
+        while self.context.ok() and (left_s := end_s - time.monotonic()) > 0.0:
+            self._spinner.spin_once(timeout_sec=left_s)
 
     def _play_once(self) -> None:
         images, period_s = self.clip.image_topics, self.parameters.progress_period_s
