@@ -259,7 +259,10 @@ def test_precision_auto_takes_bfloat16_on_gpus_that_multiply_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gpu = torch.device('cuda', 0)
-    assert choose_precision('auto', gpu) == (torch.bfloat16, 'its GPU multiplies bfloat16')
+    assert choose_precision('auto', gpu) == (
+        torch.bfloat16,
+        'bfloat16, which the GPU multiplies fast',
+    )
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (7, 5))
     assert choose_precision('auto', gpu)[0] == torch.float32
     assert choose_precision('bfloat16', gpu)[0] == torch.bfloat16
@@ -292,7 +295,7 @@ def test_precision_auto_asks_the_hardware(monkeypatch: pytest.MonkeyPatch) -> No
         )
         chosen, reason = choose_precision('auto', torch.device('cpu'))
         assert chosen == dtype
-        assert 'its CPU' in reason
+        assert 'the CPU' in reason
 
 
 def test_an_unknown_precision_is_refused() -> None:

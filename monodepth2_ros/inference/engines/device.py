@@ -68,15 +68,15 @@ def choose_precision(request: str, device: torch.device) -> tuple[torch.dtype, s
         return getattr(torch, request), f'{request} was asked for'
     if device.type == 'cuda':
         fast = torch.cuda.get_device_capability(device) >= (8, 0)
-        return _auto(fast, 'its GPU')
-    return _auto(_cpu_multiplies_bfloat16(), 'its CPU')
+        return _auto(fast, 'the GPU')
+    return _auto(_cpu_multiplies_bfloat16(), 'the CPU')
 
 
 def _auto(fast: bool, where: str) -> tuple[torch.dtype, str]:
     """The arithmetic for hardware that multiplies bfloat16 or does not."""
     if fast:
-        return torch.bfloat16, f'{where} multiplies bfloat16'
-    return torch.float32, f'{where} does not multiply bfloat16'
+        return torch.bfloat16, f'bfloat16, which {where} multiplies fast'
+    return torch.float32, f'float32, since {where} has no fast bfloat16'
 
 
 def _cpu_multiplies_bfloat16() -> bool:
