@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
 from monodepth2_ros.errors import RecordingError
@@ -58,12 +57,7 @@ class Recording(ABC):
         """Give the recording itself: it is open from construction."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close it."""
         self.close()
 

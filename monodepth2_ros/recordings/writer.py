@@ -7,7 +7,6 @@ The message definitions are embedded, and the metadata keeps to version 8, which
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 from rosbags.interfaces import (
     Connection,
@@ -52,12 +51,7 @@ class RecordingWriter:
         """Give the writer itself: it is open from construction."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Complete the bag."""
         self.close()
 

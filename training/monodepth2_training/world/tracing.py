@@ -14,8 +14,8 @@ from monodepth2_training.world.scene import StreetLayout
 from monodepth2_training.world.solids import Material, Shape, Solids
 from monodepth2_training.world.textures import Texture, TextureStack
 
-SKY, GROUND, SOLIDS = -2, -1, 0
-"""Surface numbers: the sky, the ground, and the first solid."""
+SKY, GROUND = -2, -1
+"""Surface numbers of the sky and the ground; those of solids begin with 0."""
 
 _LEAF_GAPS = 0.41
 
