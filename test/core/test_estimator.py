@@ -288,14 +288,15 @@ def test_an_unknown_device_is_refused(request_: str) -> None:
         choose_device(request_)
 
 
-def test_precision_auto_asks_the_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    for supported, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(
-            torch.cpu, '_is_amx_tile_supported', lambda s=supported: s, raising=False
-        )
-        chosen, reason = choose_precision('auto', torch.device('cpu'))
-        assert chosen == dtype
-        assert 'the CPU' in reason
+@pytest.mark.parametrize('feature', ['amx_tile', 'avx512_bf16'])
+def test_precision_auto_asks_the_hardware(feature: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ('amx_tile', 'avx512_bf16'):
+        monkeypatch.setattr(torch.cpu, f'_is_{name}_supported', lambda: False, raising=False)
+    assert choose_precision('auto', torch.device('cpu'))[0] == torch.float32
+    monkeypatch.setattr(torch.cpu, f'_is_{feature}_supported', lambda: True, raising=False)
+    chosen, reason = choose_precision('auto', torch.device('cpu'))
+    assert chosen == torch.bfloat16
+    assert 'the CPU' in reason
 
 
 def test_an_unknown_precision_is_refused() -> None:

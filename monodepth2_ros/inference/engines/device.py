@@ -11,6 +11,7 @@ from monodepth2_ros.errors import ConfigError, DeviceError
 from monodepth2_ros.inference.engines import PRECISIONS
 
 _CUDA = re.compile(r'cuda(?::(\d+))?')
+_BFLOAT16_CHECKS = ('_is_amx_tile_supported', '_is_avx512_bf16_supported')
 
 
 def choose_device(request: str) -> tuple[torch.device, str]:
@@ -80,9 +81,9 @@ def _auto(fast: bool, where: str) -> tuple[torch.dtype, str]:
 
 
 def _cpu_multiplies_bfloat16() -> bool:
-    """Whether the CPU has AMX tiles; torch before 2.6 cannot tell, which counts as no."""
-    supported = getattr(torch.cpu, '_is_amx_tile_supported', None)
-    return bool(supported()) if supported else False
+    """Whether the CPU has AMX tiles or AVX512_BF16; a torch that cannot tell counts as no."""
+    checks = (getattr(torch.cpu, name, None) for name in _BFLOAT16_CHECKS)
+    return any(check is not None and check() for check in checks)
 
 
 def _explicit_cuda(request: str, index: int) -> tuple[torch.device, str]:
