@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists the cameras of a recording for a user who has to name one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import ImageError, RecordingError
+from monodepth2_ros.images import CompressedImage, decode_compressed
+from monodepth2_ros.recordings import cdr
+from monodepth2_ros.recordings.cameras import CameraTopics, cameras
+
+if TYPE_CHECKING:
+    from monodepth2_ros.recordings import Recording
+
+
+def listing(recording: Recording) -> str:
+    """A line for each image topic: type, frames, size, rate, and whether it is calibrated."""
+    lines = [_line(recording, camera) for camera in cameras(recording)]
+    return '\n'.join(lines) or '  (it has no camera images)'
+
+
+def _line(recording: Recording, camera: CameraTopics) -> str:
+    rate_hz = (camera.frames - 1) / recording.duration_s if recording.duration_s > 0 else 0.0
+    return (
+        f'  {camera.image}  {recording.topic(camera.image).type}  {camera.frames} frames  '
+        f'{_size(recording, camera)}  {rate_hz:.1f} Hz  '
+        f'calibration: {camera.info or "none"}'
+    )
+
+
+def _size(recording: Recording, camera: CameraTopics) -> str:
+    first = next(recording.messages([camera.image]), None)
+    if first is None:
+        return 'unknown size'
+    try:
+        image = cdr.parse_image(first)
+        if isinstance(image, CompressedImage):
+            height, width = decode_compressed(image).shape[:2]
+        else:
+            height, width = image.height, image.width
+    except (RecordingError, ImageError):
+        return 'unknown size'
+    return f'{width}x{height}'

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The odometry of a recording: poses and forward speed, interpolated at the stamps of frames.
+
+A pose is x y z in metres and a quaternion qx qy qz qw: that of the moving frame in its parent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.recordings import cdr
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monodepth2_ros.recordings import Message, Recording, Topic
+
+ODOMETRY_TYPE = 'nav_msgs/msg/Odometry'
+POSE_TYPES = (
+    ODOMETRY_TYPE,
+    'geometry_msgs/msg/PoseWithCovarianceStamped',
+    'geometry_msgs/msg/PoseStamped',
+)
+MOST_GAP_S = 0.5
+"""Poses farther apart than this are not interpolated between."""
+
+_LEAST_ANGLE_RAD = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Odometry:
+    """The poses of one topic in time order."""
+
+    topic: str
+    """Where they were recorded."""
+    stamps_ns: NDArray[np.int64]
+    """[N] header stamps, strictly growing."""
+    poses: NDArray[np.float64]
+    """[N, 7] x y z in metres, unit quaternion qx qy qz qw."""
+    speeds_m_s: NDArray[np.float64]
+    """[N] forward speed; from the positions, without sign, where no velocity was recorded."""
+    damaged: int = 0
+    """Messages that were left out: not readable or not finite."""
+
+    def at(self, stamps_ns: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Pose and forward speed at some stamps, linear in position and on the sphere in rotation.
+
+        Args:
+            stamps_ns: int64 [M].
+
+        Returns:
+            float64 [M, 8]: x y z qx qy qz qw and speed in m/s; NaN outside the recorded time and
+            inside gaps of more than ``MOST_GAP_S``.
+        """
+        if not len(self.stamps_ns):
+            return np.full((len(stamps_ns), 8), np.nan)
+        last = len(self.stamps_ns) - 1
+        before = np.searchsorted(self.stamps_ns, stamps_ns, side='right') - 1
+        first = np.clip(before, 0, last)
+        second = np.minimum(first + 1, last)
+        gap_ns = self.stamps_ns[second] - self.stamps_ns[first]
+        passed_ns = np.asarray(stamps_ns, np.int64) - self.stamps_ns[first]
+        share = passed_ns / np.maximum(gap_ns, 1)
+        known = (passed_ns == 0) | ((before >= 0) & (before < last) & (gap_ns <= MOST_GAP_S * 1e9))
+        values = _between(self._rows(first), self._rows(second), share)
+        values[~known] = np.nan
+        return values
+
+    def _rows(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.column_stack((self.poses[indices], self.speeds_m_s[indices]))
+
+
+def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
+    """Read the odometry of a recording: a topic by name, else by type the one with most messages.
+
+    ``nav_msgs/Odometry`` is preferred to ``PoseWithCovarianceStamped`` and ``PoseStamped``.
+
+    Returns:
+        None where no topic is named and there is none of these types.
+
+    Raises:
+        RecordingError: no such topic, or it holds another type.
+    """
+    topic = _named(recording, wanted) if wanted else _best(recording)
+    if topic is None:
+        return None
+    stamps_ns: list[int] = []
+    rows: list[tuple[float, ...]] = []
+    damaged = 0
+    for message in recording.messages([topic.name]):
+        row = _row(message)
+        if row is None:
+            damaged += 1
+            continue
+        stamps_ns.append(cdr.header_stamp_ns(message.data) or message.stamp_ns)
+        rows.append(row)
+    return _in_order(topic, np.array(stamps_ns, np.int64), np.array(rows).reshape(-1, 8), damaged)
+
+
+def _named(recording: Recording, name: str) -> Topic:
+    topic = recording.topic(name)
+    if topic.type not in POSE_TYPES:
+        raise RecordingError(
+            f'{name} holds {topic.type}, expected odometry: {", ".join(POSE_TYPES)}'
+        )
+    return topic
+
+
+def _best(recording: Recording) -> Topic | None:
+    found = [topic for topic in recording.topics if topic.type in POSE_TYPES and topic.count]
+    found.sort(key=lambda topic: (POSE_TYPES.index(topic.type), -topic.count, topic.name))
+    return found[0] if found else None
+
+
+def _row(message: Message) -> tuple[float, ...] | None:
+    """Pose and forward speed of a message; None for one that holds no pose."""
+    try:
+        content = cdr.parse(message)
+    except RecordingError:
+        return None
+    pose: Any = content.pose if message.type == POSE_TYPES[2] else content.pose.pose
+    place, turn = pose.position, pose.orientation
+    speed = content.twist.twist.linear.x if message.type == ODOMETRY_TYPE else 0.0
+    row = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w, speed)
+    usable = np.isfinite(row).all() and np.linalg.norm(row[3:7]) > 0.5
+    return tuple(map(float, row)) if usable else None
+
+
+def _in_order(
+    topic: Topic, stamps_ns: NDArray[np.int64], rows: NDArray[np.float64], damaged: int
+) -> Odometry:
+    stamps_ns, first = np.unique(stamps_ns, return_index=True)
+    rows = rows[first]
+    rows[:, 3:7] /= np.linalg.norm(rows[:, 3:7], axis=1, keepdims=True)
+    # A driver that does not know the velocity leaves it at zero.
+    speeds = rows[:, 7] if rows[:, 7].any() else _speeds(stamps_ns, rows[:, :3])
+    return Odometry(
+        topic=topic.name,
+        stamps_ns=stamps_ns,
+        poses=rows[:, :7],
+        speeds_m_s=speeds,
+        damaged=damaged,
+    )
+
+
+def _speeds(stamps_ns: NDArray[np.int64], places_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Speed [N] from positions [N, 3]."""
+    if len(stamps_ns) < 2:
+        return np.zeros(len(stamps_ns))
+    times_s = (stamps_ns - stamps_ns[0]) / 1e9
+    velocity = np.gradient(places_m, times_s, axis=0)
+    return np.asarray(np.linalg.norm(velocity, axis=1), np.float64)
+
+
+def _between(
+    first: NDArray[np.float64], second: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Interpolate rows [M, 8] by shares [M]: slerp for the quaternion, linear for the rest."""
+    weight = share[:, None]
+    values = (1.0 - weight) * first + weight * second
+    q, r = first[:, 3:7], second[:, 3:7]
+    cosine = (q * r).sum(axis=1, keepdims=True)
+    # q and -q are one rotation: take the shorter way round.
+    r, cosine = np.where(cosine < 0, -r, r), np.abs(cosine)
+    angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+    sine = np.where(angle < _LEAST_ANGLE_RAD, 1.0, np.sin(angle))
+    near = angle < _LEAST_ANGLE_RAD
+    a = np.where(near, 1.0 - weight, np.sin((1.0 - weight) * angle) / sine)
+    b = np.where(near, weight, np.sin(weight * angle) / sine)
+    turned = a * q + b * r
+    values[:, 3:7] = turned / np.linalg.norm(turned, axis=1, keepdims=True)
+    return values
