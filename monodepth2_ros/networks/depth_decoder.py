@@ -51,12 +51,15 @@ class DecoderStage(nn.Module):
 class DepthDecoder(nn.Module):
     """Five stages, and one disparity head for each requested scale."""
 
-    def __init__(self, encoder_channels: Sequence[int], scales: Sequence[int]) -> None:
+    def __init__(
+        self, encoder_channels: Sequence[int], scales: Sequence[int], *, outputs: int = 1
+    ) -> None:
         """Build the decoder.
 
         Args:
             encoder_channels: channels of the encoder's five feature maps, finest first.
             scales: stages that get a disparity head, ascending, each 0 to 3.
+            outputs: maps at each scale: 1 for disparity, one a source for a predictive mask.
         """
         super().__init__()
         self.scales = tuple(scales)
@@ -67,7 +70,7 @@ class DepthDecoder(nn.Module):
             for i in range(len(STAGE_CHANNELS))
         )
         self.heads = nn.ModuleDict(
-            {str(s): _convolution(STAGE_CHANNELS[s], 1) for s in self.scales}
+            {str(s): _convolution(STAGE_CHANNELS[s], outputs) for s in self.scales}
         )
 
     def forward(
@@ -80,7 +83,7 @@ class DepthDecoder(nn.Module):
             scales: which of the decoder's scales to compute; all of them by default.
 
         Returns:
-            one disparity map float [B, 1, H / 2^s, W / 2^s] in (0, 1) per scale, finest first.
+            one map float [B, outputs, H / 2^s, W / 2^s] in (0, 1) per scale, finest first.
         """
         wanted = self.scales if scales is None else tuple(scales)
         disparities: list[torch.Tensor] = []

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trained model: from the views of a batch to disparity, poses and, if wanted, masks.
+
+Pose networks see frames in temporal order and predict ``T_earlier_to_later``. So the motion to the
+next frame is used as it is and that from the previous frame inverted, in every variant alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.geometry.depth import DepthRange, disparity_to_inverse_depth
+from monodepth2_ros.networks.depth_decoder import DepthDecoder
+from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
+from monodepth2_ros.networks.resnet_encoder import check_encoder
+from monodepth2_ros.typed_document import nearest
+from monodepth2_training.model.pose import invert_rigid, rigid_transform
+from monodepth2_training.model.pose_net import POSE_VARIANTS, build_pose_net
+
+if TYPE_CHECKING:
+    from monodepth2_training.data.augmentation import Views
+
+TEMPORAL = ('previous', 'next')
+"""Sources whose pose is predicted."""
+
+PARTNER = 'partner'
+"""The other camera of a rectified pair, whose pose is given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Networks, the size of their input, and the weights that they begin with."""
+
+    encoder: str = 'resnet18'
+    """Encoder of the depth network; its names are those of ``DepthNetConfig.encoder``."""
+    width: int = 640
+    """Columns of the input, a multiple of 32."""
+    height: int = 192
+    """Rows of the input, a multiple of 32."""
+    scales: tuple[int, ...] = (0, 1, 2, 3)
+    """Scales s at which disparity is predicted and judged, at 1 / 2^s of the input's size."""
+    pose: str = 'separate'
+    """One of ``POSE_VARIANTS``: ``separate`` (a network of its own that sees two frames),
+    ``separate_all`` (it sees all three), ``shared`` (the depth encoder's features of two frames),
+    ``posecnn`` (seven plain convolutions over two frames)."""
+    pose_encoder: str = 'resnet18'
+    """Encoder of a ``separate`` or ``separate_all`` pose network."""
+    weights: str = 'imagenet'
+    """What both encoders begin with: ``imagenet``, ``random`` or the path of a file."""
+    pose_weights: str = ''
+    """What the pose network begins with, if that shall differ from ``weights``."""
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names and sizes that the network cannot restore."""
+        self.depth_net()
+        check_encoder(self.pose_encoder)
+        if self.pose not in POSE_VARIANTS:
+            raise ConfigError(
+                f'pose {self.pose!r} is not known: {nearest(self.pose, POSE_VARIANTS)}'
+            )
+
+    def depth_net(self) -> DepthNetConfig:
+        """The depth network's part, as the model file states it."""
+        return DepthNetConfig(
+            encoder=self.encoder, width=self.width, height=self.height, scales=self.scales
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the networks say about a batch of B items with S sources."""
+
+    disparities: tuple[torch.Tensor, ...]
+    """Float [B, 1, H / 2^s, W / 2^s] in (0, 1) for each scale, finest first."""
+    T_target_to_sources: torch.Tensor
+    """Float32 [B, S, 4, 4] in the order of the sources."""
+    masks: tuple[torch.Tensor, ...] | None
+    """Float [B, S, H / 2^s, W / 2^s] in (0, 1) for each scale, how far each source is believed;
+    None without a predictive mask."""
+
+
+class DepthPoseModel(nn.Module):
+    """Depth network, pose network and, if wanted, predictive mask."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        sources: Sequence[str] = TEMPORAL,
+        depth_range: DepthRange | None = None,
+        predictive_mask: bool = False,
+    ) -> None:
+        """Build the networks with random weights.
+
+        Args:
+            config: which networks.
+            sources: names of the sources in the order of the views; ``partner``, and both of
+                ``TEMPORAL`` or neither.
+            depth_range: depths at disparity 1 and 0; ``posecnn`` alone asks for it.
+            predictive_mask: whether to predict how far each source is believed.
+
+        Raises:
+            ConfigError: the sources are none that this model can have.
+        """
+        super().__init__()
+        _check_sources(sources)
+        self.config = config
+        self.sources = tuple(sources)
+        self.depth_range = depth_range or DepthRange()
+        self.depth_net = DepthNet(config.depth_net())
+        channels = self.depth_net.encoder.channels
+        self.pose_net = (
+            build_pose_net(config.pose, encoder=config.pose_encoder, features=channels[-1])
+            if set(TEMPORAL) <= set(sources)
+            else None
+        )
+        self.mask_decoder = (
+            DepthDecoder(channels, config.scales, outputs=len(self.sources))
+            if predictive_mask
+            else None
+        )
+
+    def forward(self, views: Views) -> Prediction:
+        """Predict disparity of the targets and their motion to each source."""
+        features = self.depth_net.encoder(views.target_input)
+        disparities = self.depth_net.decoder(features)
+        masks = None if self.mask_decoder is None else self.mask_decoder(features)
+        poses = self._poses(views, features[-1], disparities[0])
+        return Prediction(disparities=disparities, T_target_to_sources=poses, masks=masks)
+
+    def pose_state(self) -> dict[str, torch.Tensor]:
+        """Tensors of the pose network for the model file; empty if there is none."""
+        return {} if self.pose_net is None else self.pose_net.state_dict()
+
+    def _poses(
+        self, views: Views, target_features: torch.Tensor, disparity: torch.Tensor
+    ) -> torch.Tensor:
+        """Transforms float32 [B, S, 4, 4] from the target to every source."""
+        known = {PARTNER: views.T_target_to_partner}
+        if self.pose_net is not None:
+            motions = self._motions(self.pose_net, self._seen(views, target_features))
+            if self.config.pose == 'posecnn':
+                motions = motions * self._translation_unit(disparity)
+            T = rigid_transform(motions[..., :3], motions[..., 3:])
+            known |= {'previous': invert_rigid(T[:, 0]), 'next': T[:, 1]}
+        return torch.stack([known[name] for name in self.sources], dim=1)
+
+    def _seen(self, views: Views, target_features: torch.Tensor) -> list[torch.Tensor]:
+        """What the pose network sees of previous, target and next: frames or their features."""
+        before, after = (views.sources_input[:, self.sources.index(name)] for name in TEMPORAL)
+        if self.config.pose != 'shared':
+            return [before, views.target_input, after]
+        before, after = self.depth_net.encoder(torch.cat((before, after)))[-1].chunk(2)
+        return [before, target_features, after]
+
+    def _motions(self, pose_net: nn.Module, seen: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Motions float32 [B, 2, 6] from previous to target and from target to next.
+
+        Pairs pass one after the other: in one batch they would share their normalisation's
+        statistics, which is another training than the published one.
+        """
+        if self.config.pose == 'separate_all':
+            motions: torch.Tensor = pose_net(seen)
+            return motions
+        return torch.cat((pose_net(seen[:2]), pose_net(seen[1:])), dim=1)
+
+    def _translation_unit(self, disparity: torch.Tensor) -> torch.Tensor:
+        """Factors float32 [B, 1, 6]: 1 for a rotation, mean inverse depth for a translation."""
+        inverse_depth = disparity_to_inverse_depth(disparity.float(), self.depth_range)
+        mean = inverse_depth.mean((1, 2, 3))[:, None, None].expand(-1, 1, 3)
+        return torch.cat((torch.ones_like(mean), mean), dim=-1)
+
+
+def _check_sources(sources: Sequence[str]) -> None:
+    """Refuse unknown, repeated and missing sources."""
+    known = (TEMPORAL, (PARTNER,), (*TEMPORAL, PARTNER))
+    if sorted(sources) not in [sorted(choice) for choice in known]:
+        raise ConfigError(
+            f'sources {tuple(sources)} are not usable: expected previous and next, partner, '
+            'or all three'
+        )
