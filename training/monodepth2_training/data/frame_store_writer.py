@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a frame store so that a killed run can be continued.
+
+Pictures and index records are appended; only a checkpoint makes them count. Whatever lies beyond
+the last checkpoint when a store is opened for writing again is cut off, so that a resumed store
+equals one that was written in one go.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_training.data import store_document
+from monodepth2_training.data.store_document import RECORD, Progress, StoreDocument
+
+NO_ODOMETRY = (float('nan'),) * 8
+"""Odometry of a picture for which there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRecord:
+    """One line of a ``FrameTable``; see there."""
+
+    stamp_ns: int
+    """Header stamp."""
+    part: int
+    """Stretch that it belongs to."""
+    motion: float
+    """Median optical flow as a share of the width; NaN for the first of a part."""
+    brightness: float
+    """Mean of all pixels, 0 to 1."""
+    clipped: float
+    """Share of pixels that are 0 or 255."""
+    odometry: tuple[float, ...] = NO_ODOMETRY
+    """x y z, quaternion x y z w, forward speed."""
+
+
+class FrameStoreWriter:
+    """Appends pictures; use it as a context manager.
+
+    Attributes:
+        path: folder of the store.
+        document: as of the last checkpoint.
+    """
+
+    def __init__(self, path: Path, document: StoreDocument) -> None:
+        """Open the files of a document, cut to what counts; see :func:`open_writer`."""
+        self.path, self.document = path, document
+        self._frames = list(document.progress.frames)
+        cameras = range(len(document.cameras))
+        for camera in cameras:
+            _cut_to_document(path, document, camera)
+        self._indices = [store_document.index_path(path, c).open('ab') for c in cameras]
+        self._shards: list[BinaryIO | None] = [None] * len(self._indices)
+
+    def __enter__(self) -> FrameStoreWriter:
+        """Give the writer itself: it is open from construction."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close all files; what came after the last checkpoint does not count."""
+        for file in (*self._indices, *self._shards):
+            if file is not None:
+                file.close()
+
+    def append(self, camera: int, pixels: NDArray[np.uint8], record: FrameRecord) -> None:
+        """Add one picture.
+
+        Args:
+            camera: number of the camera.
+            pixels: uint8 [C, H, W], C as its ``StoredCamera`` says.
+            record: its line of the index.
+
+        Raises:
+            RecordingError: the pixels are of another shape or type.
+            OSError: the disk is full.
+        """
+        document = self.document
+        shape = (document.cameras[camera].channels, document.height, document.width)
+        if pixels.shape != shape or pixels.dtype != np.uint8:
+            raise RecordingError(
+                f'picture {pixels.dtype}{list(pixels.shape)} does not fit the store: expected '
+                f'uint8{list(shape)}'
+            )
+        self._shard(camera).write(np.ascontiguousarray(pixels).data)
+        self._indices[camera].write(_packed(record))
+        self._frames[camera] += 1
+
+    def last(self, camera: int) -> NDArray[np.uint8] | None:
+        """The picture that was appended last, uint8 [C, H, W]; None if there is none yet."""
+        count, document = self._frames[camera], self.document
+        if count == 0:
+            return None
+        shard, place = divmod(count - 1, document.frames_per_shard(camera))
+        opened = self._shards[camera]
+        if opened is not None:
+            opened.flush()
+        shape = (document.cameras[camera].channels, document.height, document.width)
+        pixels = np.fromfile(
+            store_document.shard_path(self.path, camera, shard),
+            np.uint8,
+            count=document.frame_bytes(camera),
+            offset=place * document.frame_bytes(camera),
+        )
+        return pixels.reshape(shape)
+
+    def checkpoint(self, progress: Progress) -> None:
+        """Make everything up to here count; ``progress.frames`` is filled in.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        for file in (*self._shards, *self._indices):
+            if file is not None:
+                file.flush()
+        frames = tuple(self._frames)
+        self.document = replace(self.document, progress=replace(progress, frames=frames))
+        store_document.write_document(self.path, self.document)
+
+    def _shard(self, camera: int) -> BinaryIO:
+        """The shard that the next picture belongs to, opened for appending."""
+        number, place = divmod(self._frames[camera], self.document.frames_per_shard(camera))
+        opened = self._shards[camera]
+        if opened is None or place == 0:
+            if opened is not None:
+                opened.close()
+            path = store_document.shard_path(self.path, camera, number)
+            opened = self._shards[camera] = path.open('ab')
+        return opened
+
+
+def open_writer(path: Path, document: StoreDocument, *, afresh: bool) -> FrameStoreWriter:
+    """Begin a store, or continue the one that was begun with the same arguments.
+
+    Args:
+        path: its folder; made if missing.
+        document: of a store without pictures.
+        afresh: whether a store that is there is deleted first, whatever it was made with.
+            Anything that is no frame store never is.
+
+    Raises:
+        RecordingError: the folder holds something else, or a store that cannot be continued.
+    """
+    if afresh and (path / store_document.DOCUMENT).is_file():
+        shutil.rmtree(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        return _continued(path, document)
+    for camera in range(len(document.cameras)):
+        store_document.camera_folder(path, camera).mkdir(parents=True, exist_ok=True)
+        store_document.index_path(path, camera).touch()
+    store_document.write_document(path, document)
+    return FrameStoreWriter(path, document)
+
+
+def _continued(path: Path, wanted: StoreDocument) -> FrameStoreWriter:
+    """Open the store that is there, if it differs in nothing but how far it is."""
+    if not (path / store_document.DOCUMENT).is_file():
+        raise RecordingError(f'{path} exists and is no frame store: choose another name')
+    found = store_document.read_document(path)
+    if found == replace(wanted, progress=found.progress):
+        return FrameStoreWriter(path, found)
+    old, new = found.arguments, wanted.arguments
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    changes = ', '.join(f'{n} {old.get(n, "-")} instead of {new.get(n, "-")}' for n in names)
+    raise RecordingError(
+        f'{path} is a frame store made with {changes or "another camera"}: choose another name, '
+        'or add --force to replace it'
+    )
+
+
+def _packed(record: FrameRecord) -> bytes:
+    values = (
+        record.stamp_ns,
+        record.part,
+        record.motion,
+        record.brightness,
+        record.clipped,
+        record.odometry,
+    )
+    return np.array([values], RECORD).tobytes()
+
+
+def _cut_to_document(store: Path, document: StoreDocument, camera: int) -> None:
+    """Cut the index and the shards of a camera to what counts.
+
+    Raises:
+        RecordingError: there is less than the document says.
+    """
+    frames = document.progress.frames[camera]
+    _cut(store_document.index_path(store, camera), frames * RECORD.itemsize)
+    shards = document.shard_frames(camera)
+    for number, count in enumerate(shards):
+        path = store_document.shard_path(store, camera, number)
+        _cut(path, count * document.frame_bytes(camera))
+    folder = store_document.camera_folder(store, camera)
+    for path in sorted(folder.glob('pixels_*.u8'))[len(shards) :]:
+        path.unlink()
+
+
+def _cut(path: Path, length: int) -> None:
+    found = path.stat().st_size if path.exists() else -1
+    if found < length:
+        raise RecordingError(
+            f'{path} holds {max(found, 0)} of {length} bytes: the frame store is damaged; begin '
+            'anew with --force'
+        )
+    if found > length:
+        os.truncate(path, length)
