@@ -4,15 +4,30 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+TEMPORARY_SUFFIX = '.tmp'
+"""How names of unfinished files end; they begin with a dot. A killed process leaves its own."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``data`` to a temporary file in the same folder, flush it to disk, and rename it.
+    """Write ``data`` to ``path`` whole or not at all, as ``open_atomically`` does.
+
+    Raises:
+        OSError: the folder is missing or not writable, or the disk is full.
+    """
+    with open_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file in the same folder; flush it to disk and rename it at the end.
 
     A reader sees the old file or the new one, never a part; on any failure the old file stays and
     the temporary one is removed.
@@ -20,10 +35,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}')
     try:
         with temporary.open('wb') as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

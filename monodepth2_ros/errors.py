@@ -32,3 +32,11 @@ class DeviceError(Monodepth2Error):
 
 class RecordingError(Monodepth2Error):
     """A bag, video or image folder cannot be read or written."""
+
+
+class CheckpointError(Monodepth2Error):
+    """A checkpoint of the trainer is missing, damaged or of another run, or cannot be written."""
+
+
+class TrainingError(Monodepth2Error):
+    """Training cannot begin or go on: its numbers, its data or its run folder forbid it."""
