@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What training minimises, with a switch for each part of the method (Godard et al., table 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.geometry.depth import DepthRange, disparity_to_depth
+from monodepth2_training.loss.photometric import l1_error, photometric_error
+from monodepth2_training.loss.reduction import (
+    automask,
+    mask_regularisation,
+    reduce_sources,
+    tie_noise,
+)
+from monodepth2_training.loss.smoothness import edge_aware_smoothness
+from monodepth2_training.loss.ssim import Moments, window_moments
+from monodepth2_training.model.view_synthesis import Rays, cast_rays, project, sample
+
+if TYPE_CHECKING:
+    from monodepth2_training.data.augmentation import Views
+    from monodepth2_training.model.depth_pose import Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """The parts of the objective."""
+
+    ssim: bool = True
+    """Structural similarity (0.85) beside the absolute difference (0.15), or that alone."""
+    minimum_reprojection: bool = True
+    """Each pixel's least error over the sources, or their mean."""
+    automasking: bool = True
+    """Leave out pixels that look the same without motion: standstills, cars at our own pace."""
+    full_resolution: bool = True
+    """Judge coarse disparities at the images' full size, or the images at the coarse sizes."""
+    predictive_mask: bool = False
+    """Weigh errors by a mask that a network predicts; not together with ``automasking``."""
+    smoothness: float = 1e-3
+    """Weight of the edge-aware smoothness at the finest scale, halved at each coarser one."""
+
+    def __post_init__(self) -> None:
+        """Refuse switches that exclude each other and a weight that is no weight."""
+        if self.predictive_mask and self.automasking:
+            raise ConfigError(
+                'predictive_mask and automasking are both on: they answer the same question, '
+                'so switch one of them off (automasking: false for the mask of Zhou et al.)'
+            )
+        if not 0.0 <= self.smoothness < float('inf'):
+            raise ConfigError(
+                f'smoothness {self.smoothness} is no weight: expected a number from 0 on'
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """The objective and what it is made of; scalars unless said otherwise."""
+
+    total: torch.Tensor
+    """What training minimises: the sum of the three terms below."""
+    photometric: torch.Tensor
+    """Photometric error, mean over pixels and scales."""
+    smoothness: torch.Tensor
+    """Weighted smoothness, mean over scales."""
+    mask_regularisation: torch.Tensor
+    """What keeps a predictive mask from hiding everything, mean over scales; 0 without one."""
+    moving_share: torch.Tensor
+    """Share of pixels that the auto-mask keeps at the finest scale; 1 without auto-masking."""
+    automask: torch.Tensor
+    """bool [B, H, W]: the pixels it keeps."""
+
+
+class Objective(nn.Module):
+    """Judge disparities and poses by how well the sources, seen through them, match the target.
+
+    Everything is computed in float32 (float64 if the images are), whatever the networks ran in.
+    """
+
+    def __init__(
+        self, config: LossConfig, depth_range: DepthRange, *, compile: bool = False
+    ) -> None:
+        """Choose the terms; ``compile`` asks for compiled inner loops."""
+        super().__init__()
+        self.config = config
+        self.depth_range = depth_range
+
+    def forward(
+        self,
+        views: Views,
+        prediction: Prediction,
+        generator: torch.Generator | None = None,
+    ) -> LossTerms:
+        """Compute the objective.
+
+        Args:
+            views: images and cameras of a batch.
+            prediction: what the networks made of them.
+            generator: source of the noise that breaks ties in auto-masking.
+
+        Returns:
+            the terms; ``total`` carries the gradient.
+        """
+        with torch.autocast(views.target.device.type, enabled=False):
+            return self._terms(views, prediction, generator)
+
+    def _terms(
+        self, views: Views, prediction: Prediction, generator: torch.Generator | None
+    ) -> LossTerms:
+        """``forward`` outside of any autocast."""
+        dtype = torch.promote_types(views.target.dtype, torch.float32)
+        disparities = [disparity.to(dtype) for disparity in prediction.disparities]
+        masks = self._masks(prediction, dtype)
+        T_target_to_sources = prediction.T_target_to_sources.to(dtype)
+        photometric, smoothness, regularisation, kept = [], [], [], []
+        scene: _Scene | None = None
+        for disparity, mask in zip(disparities, masks, strict=True):
+            size = views.target.shape[-2:] if self.config.full_resolution else disparity.shape[-2:]
+            if scene is None or scene.target.shape[-2:] != size:
+                scene = self._scene(views, T_target_to_sources, size, dtype, generator)
+            error, keep = self._photometric(scene, disparity, mask)
+            photometric.append(error)
+            kept.append(keep)
+            smoothness.append(self._smoothness(disparity, views.target.to(dtype)))
+            if mask is not None:
+                regularisation.append(mask_regularisation(mask))
+        return _collect(photometric, smoothness, regularisation, kept[0])
+
+    def _masks(
+        self, prediction: Prediction, dtype: torch.dtype
+    ) -> list[torch.Tensor] | list[None]:
+        """The predictive masks, one a scale, or one None a scale."""
+        if not self.config.predictive_mask:
+            return [None] * len(prediction.disparities)
+        if prediction.masks is None:
+            raise ConfigError(
+                'predictive_mask is on but the model predicts no mask: build it with one'
+            )
+        return [mask.to(dtype) for mask in prediction.masks]
+
+    def _scene(
+        self,
+        views: Views,
+        T_target_to_sources: torch.Tensor,
+        size: torch.Size,
+        dtype: torch.dtype,
+        generator: torch.Generator | None,
+    ) -> _Scene:
+        """Prepare what the disparities of all scales are judged by, at a size in pixels."""
+        target = _resize(views.target.to(dtype), size)
+        sources = _resize(views.sources.to(dtype).flatten(0, 1), size)
+        batch, count = views.sources.shape[:2]
+        scale = target.shape[-1] / views.target.shape[-1], size[0] / views.target.shape[-2]
+        rays = cast_rays(
+            scale_intrinsics(views.K.to(dtype), *scale),
+            scale_intrinsics(views.K_sources.to(dtype), *scale),
+            T_target_to_sources,
+            height=size[0],
+            width=size[1],
+        )
+        repeated = target.repeat_interleave(count, dim=0)
+        moments = window_moments(repeated) if self.config.ssim else None
+        identity = None
+        if self.config.automasking:
+            errors = self._errors(sources, repeated, moments).view(batch, count, *size)
+            identity = reduce_sources(errors, minimum=self.config.minimum_reprojection)
+            identity = identity + tie_noise(identity, generator)
+        return _Scene(repeated, moments, sources, rays, identity)
+
+    def _errors(
+        self, images: torch.Tensor, target: torch.Tensor, moments: Moments | None
+    ) -> torch.Tensor:
+        """Error of each image against its target, float [N, H, W]."""
+        if moments is None:
+            return l1_error(images, target)
+        return photometric_error(images, target, moments)
+
+    def _photometric(
+        self, scene: _Scene, disparity: torch.Tensor, mask: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Photometric term of one scale, and bool [B, H, W] of the pixels that count."""
+        size = scene.target.shape[-2:]
+        depth_m = disparity_to_depth(_enlarge(disparity, size), self.depth_range)
+        steps_px = project(depth_m, scene.rays)
+        warped = sample(scene.sources, steps_px.flatten(0, 1))
+        errors = self._errors(warped, scene.target, scene.moments)
+        errors = errors.unflatten(0, steps_px.shape[:2])
+        if mask is not None:
+            errors = errors * _enlarge(mask, size)
+        error = reduce_sources(errors, minimum=self.config.minimum_reprojection)
+        if scene.identity is None:
+            return error.mean(), torch.ones_like(error, dtype=torch.bool)
+        error, kept = automask(error, scene.identity)
+        return error.mean(), kept
+
+    def _smoothness(self, disparity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Weighted smoothness of one scale, against the image at that scale."""
+        weight = self.config.smoothness * disparity.shape[-1] / target.shape[-1]
+        return weight * edge_aware_smoothness(disparity, _resize(target, disparity.shape[-2:]))
+
+
+class _Scene(NamedTuple):
+    """What disparities are judged by; N = B x S, sources of an item side by side."""
+
+    target: torch.Tensor
+    """[N, 3, H, W], once for each source."""
+    moments: Moments | None
+    """Of the target, [N, 3, H, W]; None without SSIM."""
+    sources: torch.Tensor
+    """[N, 3, H, W]"""
+    rays: Rays
+    """From the target into the sources."""
+    identity: torch.Tensor | None
+    """[B, H, W]: error of the sources as they are, with noise; None without auto-masking."""
+
+
+def scale_intrinsics(K: torch.Tensor, scale_x: float, scale_y: float) -> torch.Tensor:
+    """Intrinsics [..., 3, 3] of images resized by factors (half-pixel rule)."""
+    scaled = K.clone()
+    for row, scale in enumerate((scale_x, scale_y)):
+        scaled[..., row, :2] = K[..., row, :2] * scale
+        scaled[..., row, 2] = (K[..., row, 2] + 0.5) * scale - 0.5
+    return scaled
+
+
+def _resize(images: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Shrink images [N, C, H, W] to a size by averaging areas."""
+    if images.shape[-2:] == size:
+        return images
+    return functional.interpolate(images, size=size, mode='area')
+
+
+def _enlarge(maps: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    """Enlarge maps [B, C, h, w] to a size, bilinear by the half-pixel rule."""
+    if maps.shape[-2:] == size:
+        return maps
+    return functional.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+
+
+def _collect(
+    photometric: list[torch.Tensor],
+    smoothness: list[torch.Tensor],
+    regularisation: list[torch.Tensor],
+    kept: torch.Tensor,
+) -> LossTerms:
+    """Average over the scales and add up."""
+    zero = kept.new_zeros((), dtype=photometric[0].dtype)
+    terms = [torch.stack(term).mean() if term else zero for term in (photometric, smoothness)]
+    mask_term = torch.stack(regularisation).mean() if regularisation else zero
+    return LossTerms(
+        total=terms[0] + terms[1] + mask_term,
+        photometric=terms[0].detach(),
+        smoothness=terms[1].detach(),
+        mask_regularisation=mask_term.detach(),
+        moving_share=kept.to(zero.dtype).mean(),
+        automask=kept,
+    )
