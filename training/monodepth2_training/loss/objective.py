@@ -189,7 +189,7 @@ class Objective(nn.Module):
         steps_px = project(depth_m, scene.rays)
         warped = sample(scene.sources, steps_px.flatten(0, 1))
         errors = self._errors(warped, scene.target, scene.moments)
-        errors = errors.unflatten(0, steps_px.shape[:2])
+        errors = errors.view(*steps_px.shape[:2], *size)
         if mask is not None:
             errors = errors * _enlarge(mask, size)
         error = reduce_sources(errors, minimum=self.config.minimum_reprojection)

@@ -36,7 +36,7 @@ def photometric_error(
         float [N, H, W] in [0, 1].
     """
     moments = window_moments(target) if target_moments is None else target_moments
-    error: torch.Tensor = _PhotometricError.apply(prediction, target, *moments)  # type: ignore[no-untyped-call]
+    error: torch.Tensor = _PhotometricError.apply(prediction, target, *moments)
     return error
 
 
