@@ -132,22 +132,31 @@ _OPERATIONS = (
 
 
 def _flip_cameras(batch: TripletBatch, flips: Tensor) -> TripletBatch:
-    """Mirror the cameras of the flipped items: cx -> W - 1 - cx, T -> F T F, F = diag(-1, 1, 1, 1)."""
-    width = batch.target.shape[-1]
-    mirror = torch.diag(batch.K.new_tensor([-1.0, 1.0, 1.0, 1.0]))
-    T = mirror @ batch.T_target_to_partner @ mirror
+    """Mirror the cameras of the flipped items along with their pictures."""
+    width, flipped = batch.target.shape[-1], flips[:, None, None]
+    K, T = batch.K, batch.T_target_to_partner
     return batch._replace(
-        K=_mirror_principal_point(batch.K, flips[:, None, None], width),
-        K_sources=_mirror_principal_point(batch.K_sources, flips[:, None, None, None], width),
-        T_target_to_partner=torch.where(flips[:, None, None], T, batch.T_target_to_partner),
+        K=torch.where(flipped, _mirrored_K(K, width), K),
+        K_sources=torch.where(
+            flipped[:, None], _mirrored_K(batch.K_sources, width), batch.K_sources
+        ),
+        T_target_to_partner=torch.where(flipped, _mirrored_T(T), T),
     )
 
 
-def _mirror_principal_point(K: Tensor, flips: Tensor, width: int) -> Tensor:
-    """``K`` [..., 3, 3] of the mirrored image where ``flips``."""
+def _mirrored_K(K: Tensor, width: int) -> Tensor:
+    """Intrinsics [..., 3, 3] of the mirrored image: cx becomes W - 1 - cx."""
     mirrored = K.clone()
     mirrored[..., 0, 2] = width - 1 - K[..., 0, 2]
-    return torch.where(flips, mirrored, K)
+    return mirrored
+
+
+def _mirrored_T(T: Tensor) -> Tensor:
+    """The transform [..., 4, 4] between mirrored cameras: F T F with F = diag(-1, 1, 1, 1)."""
+    mirrored = T.clone()
+    mirrored[..., 0, 1:].neg_()
+    mirrored[..., 1:, 0].neg_()
+    return mirrored
 
 
 def _per_item(values: Tensor) -> Tensor:

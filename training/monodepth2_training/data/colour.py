@@ -16,7 +16,7 @@ _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
 
 def luminance(images: Tensor) -> Tensor:
     """Weighted mean of red, green and blue (BT.601): [..., 1, H, W]."""
-    red, green, blue = images.split(1, dim=-3)
+    red, green, blue = _channels(images)
     return (red * _RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)
 
 
@@ -53,9 +53,14 @@ def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
     return shares.mul_(chroma).add_(lowest)
 
 
+def _channels(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Red, green and blue, each [..., 1, H, W], of [..., 3, H, W]."""
+    return images[..., 0:1, :, :], images[..., 1:2, :, :], images[..., 2:3, :, :]
+
+
 def _hue(images: Tensor, highest: Tensor, chroma: Tensor) -> Tensor:
     """Hue in sixths of the circle, -1 to 5, of [..., 3, H, W]: [..., 1, H, W]; 0 for gray."""
-    red, green, blue = images.split(1, dim=-3)
+    red, green, blue = _channels(images)
     scale = chroma.clamp_min(torch.finfo(chroma.dtype).tiny).reciprocal_()
     from_blue = (red - green).mul_(scale).add_(4.0)
     from_green = (blue - red).mul_(scale).add_(2.0)
