@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The depth network: a ResNet encoder and the decoder of Godard et al., ICCV 2019."""
+"""The depth network: an encoder and the decoder of Godard et al., ICCV 2019."""

@@ -15,15 +15,19 @@ from torch import nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from monodepth2_ros.networks.resnet_encoder import Features
+    from monodepth2_ros.networks.encoder import Features
 
 STAGE_CHANNELS = (16, 32, 64, 128, 256)
 """Channels of stage 0 (full size) to stage 4 (1/16)."""
 
 MAX_SCALES = 4
 """Disparity can be read from stages 0 to 3."""
+
+
+Maps = tuple[torch.Tensor, ...]
+"""One map float [B, outputs, H / 2^s, W / 2^s] in (0, 1) per scale, finest first."""
 
 
 def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
@@ -48,6 +52,21 @@ class DecoderStage(nn.Module):
         return functional.elu(self.merge(x), inplace=True)
 
 
+class Head(nn.Conv2d):
+    """Reads maps in (0, 1) off a stage, in the type of its own weights whatever the stage's.
+
+    Neighbouring disparities often differ by less than bfloat16 can tell. So whoever runs the
+    stages in bfloat16 keeps the heads in float32.
+    """
+
+    def __init__(self, channels: int, outputs: int) -> None:
+        super().__init__(channels, outputs, kernel_size=3, padding=1, padding_mode='reflect')
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [B, channels, h, w] to [B, outputs, h, w]."""
+        return torch.sigmoid(super().forward(x.to(self.weight.dtype)))
+
+
 class DepthDecoder(nn.Module):
     """Five stages, and one disparity head for each requested scale."""
 
@@ -69,13 +88,9 @@ class DepthDecoder(nn.Module):
             DecoderStage(inputs[i], skips[i], STAGE_CHANNELS[i])
             for i in range(len(STAGE_CHANNELS))
         )
-        self.heads = nn.ModuleDict(
-            {str(s): _convolution(STAGE_CHANNELS[s], outputs) for s in self.scales}
-        )
+        self.heads = nn.ModuleDict({str(s): Head(STAGE_CHANNELS[s], outputs) for s in self.scales})
 
-    def forward(
-        self, features: Features, scales: Sequence[int] | None = None
-    ) -> tuple[torch.Tensor, ...]:
+    def forward(self, features: Features, scales: Sequence[int] | None = None) -> Maps:
         """Compute disparity.
 
         Args:
@@ -86,10 +101,17 @@ class DepthDecoder(nn.Module):
             one map float [B, outputs, H / 2^s, W / 2^s] in (0, 1) per scale, finest first.
         """
         wanted = self.scales if scales is None else tuple(scales)
-        disparities: list[torch.Tensor] = []
+        return self.read(self.refine(features, min(wanted)), wanted)
+
+    def refine(self, features: Features, finest: int = 0) -> dict[int, torch.Tensor]:
+        """Run the stages down to ``finest``: [B, C_s, H / 2^s, W / 2^s] of each stage s."""
         x = features[-1]
-        for i in range(len(self.stages) - 1, min(wanted) - 1, -1):
+        maps = {}
+        for i in range(len(self.stages) - 1, finest - 1, -1):
             x = self.stages[i](x, features[i - 1] if i > 0 else None)
-            if i in wanted:
-                disparities.insert(0, torch.sigmoid(self.heads[str(i)](x)))
-        return tuple(disparities)
+            maps[i] = x
+        return maps
+
+    def read(self, maps: Mapping[int, torch.Tensor], scales: Sequence[int]) -> Maps:
+        """Apply the heads of ``scales`` to what ``refine`` gave; see ``forward``."""
+        return tuple(self.heads[str(s)](maps[s]) for s in scales)

@@ -10,7 +10,7 @@ from torch import nn
 
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.networks.depth_decoder import MAX_SCALES, DepthDecoder
-from monodepth2_ros.networks.resnet_encoder import ResnetEncoder, check_encoder
+from monodepth2_ros.networks.encoder_registry import build_encoder, check_encoder
 
 _STRIDE = 32
 _MIN_SIDE = 64
@@ -22,7 +22,7 @@ class DepthNetConfig:
     """What it takes to build a depth network; width and height are those of its input."""
 
     encoder: str = 'resnet18'
-    """``resnet18``, ``resnet34`` or ``resnet50``."""
+    """``resnet18``, ``resnet34``, ``resnet50``, or the light ``efficientnet_lite0``."""
     width: int = 640
     """Columns of the network's input, a multiple of 32."""
     height: int = 192
@@ -69,7 +69,7 @@ class DepthNet(nn.Module):
         """Build the network with random weights."""
         super().__init__()
         self.config = config
-        self.encoder = ResnetEncoder(config.encoder)
+        self.encoder = build_encoder(config.encoder)
         self.decoder = DepthDecoder(self.encoder.channels, config.scales)
 
     def forward(self, rgb: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.networks.encoder import Encoder, Features
 
 _BUILDERS = {
     'resnet18': torchvision.models.resnet18,
@@ -21,37 +22,34 @@ _CHANNELS = {
     'resnet50': (64, 256, 512, 1024, 2048),
 }
 
-ENCODERS = tuple(_BUILDERS)
-"""Names of the encoders that can be built."""
-
-Features = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-"""Feature maps float [B, C_i, H / 2^(i+1), W / 2^(i+1)] for i = 0..4, finest first."""
+RESNETS = tuple(_BUILDERS)
+"""Names of the ResNets that can be built."""
 
 
-def check_encoder(name: str) -> None:
-    """Raise ConfigError unless ``name`` is one of ``ENCODERS``."""
-    if name not in ENCODERS:
-        raise ConfigError(f'encoder {name!r} is not known: expected one of {", ".join(ENCODERS)}')
-
-
-class ResnetEncoder(nn.Module):
+class ResnetEncoder(Encoder):
     """A ResNet without its classifier, over one image or several stacked along the channels.
 
     The names of its tensors are torchvision's, so that ImageNet weights load without a table.
     """
 
+    mean = 0.45
+    deviation = 0.225
+
     def __init__(self, name: str, *, images: int = 1) -> None:
         """Build the encoder with random weights.
 
         Args:
-            name: one of ``ENCODERS``.
+            name: one of ``RESNETS``.
             images: how many RGB images are stacked in the input; a pose network takes 2.
 
         Raises:
             ConfigError: the name is not known.
         """
         super().__init__()
-        check_encoder(name)
+        if name not in RESNETS:
+            raise ConfigError(
+                f'ResNet {name!r} is not known: expected one of {", ".join(RESNETS)}'
+            )
         trunk = _BUILDERS[name](weights=None)
         self.channels = _CHANNELS[name]
         self.conv1 = trunk.conv1 if images == 1 else _first_convolution(images)
@@ -64,15 +62,8 @@ class ResnetEncoder(nn.Module):
         self.layer4 = trunk.layer4
 
     def forward(self, rgb: torch.Tensor) -> Features:
-        """Compute the five feature maps.
-
-        Args:
-            rgb: float [B, 3 * images, H, W] in [0, 1]; H and W are multiples of 32.
-
-        Returns:
-            five maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size, with ``channels`` channels.
-        """
-        half = self.relu(self.bn1(self.conv1((rgb - 0.45) / 0.225)))
+        """Compute the five feature maps; see ``Encoder.forward``."""
+        half = self.relu(self.bn1(self.conv1(self.normalise(rgb))))
         quarter = self.layer1(self.maxpool(half))
         eighth = self.layer2(quarter)
         sixteenth = self.layer3(eighth)

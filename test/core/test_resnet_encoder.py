@@ -6,10 +6,10 @@ import torch
 import torchvision
 
 from monodepth2_ros.errors import ConfigError
-from monodepth2_ros.networks.resnet_encoder import ENCODERS, ResnetEncoder
+from monodepth2_ros.networks.resnet_encoder import RESNETS, ResnetEncoder
 
 
-@pytest.mark.parametrize('name', ENCODERS)
+@pytest.mark.parametrize('name', RESNETS)
 def test_features_halve_five_times_and_have_the_stated_channels(name: str) -> None:
     encoder = ResnetEncoder(name).eval()
     with torch.no_grad():
@@ -22,7 +22,7 @@ def test_resnet18_without_its_classifier_has_11_177_million_weights() -> None:
     assert sum(p.numel() for p in ResnetEncoder('resnet18').parameters()) == 11_176_512
 
 
-@pytest.mark.parametrize('name', ENCODERS)
+@pytest.mark.parametrize('name', RESNETS)
 def test_tensor_names_are_torchvisions(name: str) -> None:
     published = getattr(torchvision.models, name)(weights=None).state_dict()
     names = [key for key in published if not key.startswith('fc.')]

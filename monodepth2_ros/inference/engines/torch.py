@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from monodepth2_ros.errors import ConfigError, DeviceError
 from monodepth2_ros.inference.engines.folding import fold_batch_norms
@@ -113,30 +112,14 @@ class TorchEngine:
         return self._staging.to(self._device, non_blocking=True)
 
 
-class _CastInput(nn.Module):
-    """Runs a module on its input cast to another type."""
-
-    def __init__(self, module: nn.Module, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.module = module
-        self.dtype = dtype
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Cast and run."""
-        y: torch.Tensor = self.module(x.to(self.dtype))
-        return y
-
-
 def _prepare(depth_net: DepthNet, device: torch.device, dtype: torch.dtype) -> DepthNet:
     """Copy a network, fold it, and bring it to its device, type and memory layout."""
     net: DepthNet = copy.deepcopy(depth_net)
     net.eval().requires_grad_(False)
     fold_batch_norms(net)
     if dtype != torch.float32:
-        head = net.decoder.heads['0']
         net.to(dtype)
-        net.decoder.heads['0'] = _CastInput(head.float(), torch.float32)
-        net.encoder.conv1 = _CastInput(net.encoder.conv1, dtype)
+        net.decoder.heads.float()
     net.to(device)
     net.to(memory_format=torch.channels_last)
     return net

@@ -18,12 +18,14 @@ from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.geometry.depth import DepthRange, disparity_to_inverse_depth
 from monodepth2_ros.networks.depth_decoder import DepthDecoder
 from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
-from monodepth2_ros.networks.resnet_encoder import check_encoder
+from monodepth2_ros.networks.encoder_registry import check_encoder
 from monodepth2_ros.typed_document import nearest
 from monodepth2_training.model.pose import invert_rigid, rigid_transform
 from monodepth2_training.model.pose_net import POSE_VARIANTS, build_pose_net
 
 if TYPE_CHECKING:
+    from monodepth2_ros.networks.depth_decoder import Maps
+    from monodepth2_ros.networks.encoder import Features
     from monodepth2_training.data.augmentation import Views
 
 TEMPORAL = ('previous', 'next')
@@ -129,8 +131,8 @@ class DepthPoseModel(nn.Module):
     def forward(self, views: Views) -> Prediction:
         """Predict disparity of the targets and their motion to each source."""
         features = self.depth_net.encoder(views.target_input)
-        disparities = self.depth_net.decoder(features)
-        masks = None if self.mask_decoder is None else self.mask_decoder(features)
+        disparities = _maps(self.depth_net.decoder, features)
+        masks = None if self.mask_decoder is None else _maps(self.mask_decoder, features)
         poses = self._poses(views, features[-1], disparities[0])
         return Prediction(disparities=disparities, T_target_to_sources=poses, masks=masks)
 
@@ -175,6 +177,13 @@ class DepthPoseModel(nn.Module):
         inverse_depth = disparity_to_inverse_depth(disparity.float(), self.depth_range)
         mean = inverse_depth.mean((1, 2, 3))[:, None, None].expand(-1, 1, 3)
         return torch.cat((torch.ones_like(mean), mean), dim=-1)
+
+
+def _maps(decoder: DepthDecoder, features: Features) -> Maps:
+    """A decoder's maps, their heads in float32 also where autocast runs its stages in less."""
+    stages = decoder.refine(features)
+    with torch.autocast(features[-1].device.type, enabled=False):
+        return decoder.read(stages, decoder.scales)
 
 
 def _check_sources(sources: Sequence[str]) -> None:

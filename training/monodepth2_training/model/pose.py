@@ -62,7 +62,8 @@ def _cross_matrix(v: torch.Tensor) -> torch.Tensor:
     """The matrix [..., 3, 3] whose product with p is the cross product v x p."""
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
-    return torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
+    rows = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1)
+    return rows.reshape(*v.shape, 3)
 
 
 def _sine_over_angle(angle2: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from monodepth2_ros.networks.resnet_encoder import ResnetEncoder
+from monodepth2_ros.networks.encoder_registry import build_encoder
 
 POSE_VARIANTS = ('separate', 'separate_all', 'shared', 'posecnn')
 """A ResNet over pairs, one over all three frames, the depth encoder's features, plain layers."""
@@ -97,7 +97,7 @@ class PoseDecoder(nn.Module):
 
 
 class PoseNet(nn.Module):
-    """A ResNet of its own over all its frames stacked along the channels."""
+    """An encoder of its own over all its frames stacked along the channels."""
 
     def __init__(self, encoder: str, *, images: int = 2) -> None:
         """Build the network with random weights.
@@ -110,7 +110,7 @@ class PoseNet(nn.Module):
             ConfigError: the encoder is not known.
         """
         super().__init__()
-        self.encoder = ResnetEncoder(encoder, images=images)
+        self.encoder = build_encoder(encoder, images=images)
         self.decoder = PoseDecoder(self.encoder.channels[-1], motions=images - 1)
 
     def forward(self, frames: Sequence[torch.Tensor]) -> torch.Tensor:
