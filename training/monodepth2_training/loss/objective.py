@@ -12,7 +12,13 @@ from torch.nn import functional
 
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.geometry.depth import DepthRange, disparity_to_depth
-from monodepth2_training.loss.photometric import l1_error, photometric_error
+from monodepth2_training.loss.kernels import Kernels
+from monodepth2_training.loss.photometric import (
+    Reference,
+    l1_error,
+    photometric_error,
+    reference,
+)
 from monodepth2_training.loss.reduction import (
     automask,
     mask_regularisation,
@@ -20,7 +26,6 @@ from monodepth2_training.loss.reduction import (
     tie_noise,
 )
 from monodepth2_training.loss.smoothness import edge_aware_smoothness
-from monodepth2_training.loss.ssim import Moments, window_moments
 from monodepth2_training.model.view_synthesis import Rays, cast_rays, project, sample
 
 if TYPE_CHECKING:
@@ -89,6 +94,7 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
         self.depth_range = depth_range
+        self._kernels = Kernels(compile=compile)
 
     def forward(
         self,
@@ -164,21 +170,21 @@ class Objective(nn.Module):
             width=size[1],
         )
         repeated = target.repeat_interleave(count, dim=0)
-        moments = window_moments(repeated) if self.config.ssim else None
+        prepared = reference(repeated) if self.config.ssim else None
         identity = None
         if self.config.automasking:
-            errors = self._errors(sources, repeated, moments).view(batch, count, *size)
+            errors = self._errors(sources, repeated, prepared).view(batch, count, *size)
             identity = reduce_sources(errors, minimum=self.config.minimum_reprojection)
             identity = identity + tie_noise(identity, generator)
-        return _Scene(repeated, moments, sources, rays, identity)
+        return _Scene(repeated, prepared, sources, rays, identity)
 
     def _errors(
-        self, images: torch.Tensor, target: torch.Tensor, moments: Moments | None
+        self, images: torch.Tensor, target: torch.Tensor, prepared: Reference | None
     ) -> torch.Tensor:
         """Error of each image against its target, float [N, H, W]."""
-        if moments is None:
+        if prepared is None:
             return l1_error(images, target)
-        return photometric_error(images, target, moments)
+        return photometric_error(images, prepared, self._kernels)
 
     def _photometric(
         self, scene: _Scene, disparity: torch.Tensor, mask: torch.Tensor | None
@@ -188,7 +194,7 @@ class Objective(nn.Module):
         depth_m = disparity_to_depth(_enlarge(disparity, size), self.depth_range)
         steps_px = project(depth_m, scene.rays)
         warped = sample(scene.sources, steps_px.flatten(0, 1))
-        errors = self._errors(warped, scene.target, scene.moments)
+        errors = self._errors(warped, scene.target, scene.reference)
         errors = errors.view(*steps_px.shape[:2], *size)
         if mask is not None:
             errors = errors * _enlarge(mask, size)
@@ -209,8 +215,8 @@ class _Scene(NamedTuple):
 
     target: torch.Tensor
     """[N, 3, H, W], once for each source."""
-    moments: Moments | None
-    """Of the target, [N, 3, H, W]; None without SSIM."""
+    reference: Reference | None
+    """The target prepared for SSIM; None without SSIM."""
     sources: torch.Tensor
     """[N, 3, H, W]"""
     rays: Rays

@@ -1,20 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """How unlike two images are, pixel by pixel: 0.85 SSIM + 0.15 L1 (Godard et al., eq. 2).
 
-The derivative is written by hand: it needs a few maps where automatic differentiation keeps every
-intermediate one, and its window sums run along rows and columns like the forward ones.
+The derivative is written by hand: it takes three maps where automatic differentiation keeps every
+intermediate one, and both directions are plain sums over neighbours, which compile well.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch.nn import functional
 
-from monodepth2_training.loss.ssim import C1, C2, Moments, scatter_windows, window_moments
+from monodepth2_training.loss.kernels import EAGER, Kernels
+from monodepth2_training.loss.ssim import (
+    Moments,
+    compare,
+    fold_rim,
+    mirror_rim,
+    scatter_windows,
+    window_moments,
+)
 
 SSIM_SHARE = 0.85
 """Weight of the structural error; the rest is the weight of the absolute difference."""
+
+
+class Reference(NamedTuple):
+    """A target prepared for being compared with many predictions."""
+
+    rimmed: torch.Tensor
+    """[N, C, H+2, W+2], with its mirrored rim."""
+    moments: Moments
+    """Of its windows, [N, C, H, W]."""
+
+
+def reference(target: torch.Tensor) -> Reference:
+    """Prepare a target, float [N, C, H, W] in [0, 1], for ``photometric_error``."""
+    rimmed = mirror_rim(target)
+    return Reference(rimmed, window_moments(rimmed))
 
 
 def l1_error(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -23,20 +47,19 @@ def l1_error(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def photometric_error(
-    prediction: torch.Tensor, target: torch.Tensor, target_moments: Moments | None = None
+    prediction: torch.Tensor, target: Reference, kernels: Kernels = EAGER
 ) -> torch.Tensor:
     """0.85 (1 - SSIM) / 2 + 0.15 |prediction - target|, each averaged over the channels.
 
     Args:
         prediction: float [N, C, H, W] in [0, 1]; gradients flow to it alone.
-        target: float [N, C, H, W] in [0, 1].
-        target_moments: ``window_moments(target)`` where they are known already.
+        target: what to compare it with.
+        kernels: how to run the inner loops.
 
     Returns:
         float [N, H, W] in [0, 1].
     """
-    moments = window_moments(target) if target_moments is None else target_moments
-    error: torch.Tensor = _PhotometricError.apply(prediction, target, *moments)
+    error: torch.Tensor = _PhotometricError.apply(prediction, target, kernels)
     return error
 
 
@@ -45,80 +68,78 @@ class _PhotometricError(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, prediction: torch.Tensor, target: torch.Tensor, *moments: torch.Tensor
+        ctx: Any, prediction: torch.Tensor, target: Reference, kernels: Kernels
     ) -> torch.Tensor:
-        """Compute the error and keep the images."""
-        ctx.save_for_backward(prediction, target, *moments)
-        return error_map(prediction, target, Moments(*moments))
+        """Compute the error and what its derivative needs."""
+        rimmed = mirror_rim(prediction)
+        error, *slopes = kernels(error_and_slopes)(rimmed, *_flat(target))
+        ctx.kernels = kernels
+        ctx.save_for_backward(rimmed, target.rimmed, *slopes)
+        return error
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
-        """Compute the derivative from the images."""
-        prediction, target, *moments = ctx.saved_tensors
-        return error_gradient(gradient, prediction, target, Moments(*moments)), None, None, None
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        """Multiply a gradient by the derivative."""
+        by_rimmed = ctx.kernels(apply_slopes)(gradient, *ctx.saved_tensors)
+        return fold_rim(by_rimmed), None, None
 
 
-class _Similarity:
-    """The two factors of similarity in every window, and what their derivatives share."""
-
-    def __init__(
-        self, prediction: torch.Tensor, difference: torch.Tensor, target: Moments
-    ) -> None:
-        self.mean, variance = window_moments(prediction)
-        self.mean_difference, variance_difference = window_moments(difference)
-        self.mean_scale = 1.0 / (self.mean * self.mean + target.mean * target.mean + C1)
-        self.variance_scale = 1.0 / (variance + target.variance + C2)
-        self.mean_error = self.mean_difference * self.mean_difference * self.mean_scale
-        self.variance_error = variance_difference * self.variance_scale
+def _flat(target: Reference) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return target.rimmed, target.moments.mean, target.moments.variance
 
 
-def error_map(
-    prediction: torch.Tensor, target: torch.Tensor, target_moments: Moments
-) -> torch.Tensor:
-    """The photometric error, without derivative; see ``photometric_error``."""
+def error_and_slopes(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    target_mean: torch.Tensor,
+    target_variance: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The error, and the three factors of its derivative that belong to windows.
+
+    A pixel x adds 1/9 to its window's mean and 2/9 (x - mean) to the variance, so the derivative
+    is ``constant + by_value * x + by_difference * (x - y)``, summed over the windows that see x.
+
+    Args:
+        prediction: float [N, C, H+2, W+2] with its rim.
+        target: likewise.
+        target_mean: of the target's windows, float [N, C, H, W].
+        target_variance: likewise.
+
+    Returns:
+        error [N, H, W], then constant, by_value and by_difference [N, C, H, W].
+    """
+    channels = prediction.shape[1]
     difference = prediction - target
-    windows = _Similarity(prediction, difference, target_moments)
-    ssim = (1.0 - windows.mean_error) * (1.0 - windows.variance_error)
-    error = SSIM_SHARE * 0.5 * (1.0 - ssim) + (1.0 - SSIM_SHARE) * difference.abs()
-    return error.mean(dim=1)
+    moments, of_difference = window_moments(prediction), window_moments(difference)
+    alike = compare(moments, Moments(target_mean, target_variance), of_difference)
+    luminance, structure = 1.0 - alike.luminance_error, 1.0 - alike.structure_error
+    absolute = difference[..., 1:-1, 1:-1].abs()
+    error = 0.5 * SSIM_SHARE * (1.0 - luminance * structure) + (1.0 - SSIM_SHARE) * absolute
+    weight = SSIM_SHARE / (9.0 * channels)
+    by_difference = weight * luminance * alike.structure_scale
+    by_value = -by_difference * alike.structure_error
+    by_mean = weight * structure * alike.luminance_scale
+    constant = by_mean * (of_difference.mean - alike.luminance_error * moments.mean)
+    constant = constant - by_value * moments.mean - by_difference * of_difference.mean
+    return error.mean(dim=1), constant, by_value, by_difference
 
 
-def error_gradient(
+def apply_slopes(
     gradient: torch.Tensor,
     prediction: torch.Tensor,
     target: torch.Tensor,
-    target_moments: Moments,
+    constant: torch.Tensor,
+    by_value: torch.Tensor,
+    by_difference: torch.Tensor,
 ) -> torch.Tensor:
-    """Multiply a gradient by the derivative of the photometric error by the prediction.
-
-    A pixel x adds 1/9 to its window's mean and 2/9 (x - mean) to its variance, so three maps are
-    scattered over the windows: what does not depend on x, the factor of x, and that of x - y.
-
-    Args:
-        gradient: by the error, float [N, H, W].
-        prediction: as in ``photometric_error``.
-        target: as in ``photometric_error``.
-        target_moments: of the target.
-
-    Returns:
-        gradient by the prediction, float [N, C, H, W].
-    """
-    share = gradient.unsqueeze(1) / prediction.shape[1]
+    """Turn a gradient by the error, [N, H, W], into one by the prediction, [N, C, H+2, W+2]."""
+    gradient = gradient.unsqueeze(1)
     difference = prediction - target
-    windows = _Similarity(prediction, difference, target_moments)
-    by_window = share * (SSIM_SHARE / 9.0)
-    by_difference = by_window * (1.0 - windows.mean_error) * windows.variance_scale
-    by_value = -by_difference * windows.variance_error
-    by_mean = (1.0 - windows.variance_error) * windows.mean_scale * by_window
-    constant = (
-        by_mean * (windows.mean_difference - windows.mean_error * windows.mean)
-        - by_value * windows.mean
-        - by_difference * windows.mean_difference
-    )
+    share = functional.pad(gradient, (1, 1, 1, 1)) * ((1.0 - SSIM_SHARE) / prediction.shape[1])
     return (
-        scatter_windows(constant)
-        + prediction * scatter_windows(by_value)
-        + difference * scatter_windows(by_difference)
-        + share * (1.0 - SSIM_SHARE) * difference.sign()
+        scatter_windows(constant * gradient)
+        + prediction * scatter_windows(by_value * gradient)
+        + difference * scatter_windows(by_difference * gradient)
+        + share * difference.sign()
     )

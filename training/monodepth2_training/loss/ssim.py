@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Structural similarity of two images in windows of 3x3 pixels, as an error between 0 and 1.
+"""Moments of 3x3 windows, and the structural similarity that is made of them.
 
 With mean m, variance v and the images' difference d = x - y, similarity (Wang et al., 2004) is
 
     (2 m_x m_y + C1) (2 cov + C2) / ((m_x^2 + m_y^2 + C1) (v_x + v_y + C2)) = (1 - l) (1 - c),
-    l = (m_x - m_y)^2 / (m_x^2 + m_y^2 + C1),   c = v_d / (v_x + v_y + C2).
+    l = m_d^2 / (m_x^2 + m_y^2 + C1),   c = v_d / (v_x + v_y + C2).
 
 The right side subtracts nothing large from anything large, and a variance is built from
 differences of neighbours (first along rows, then down columns, by the law of total variance), so
@@ -26,7 +26,7 @@ C2 = 0.03**2
 
 
 class Moments(NamedTuple):
-    """Mean and variance of the 3x3 window around every pixel."""
+    """Mean and variance of 3x3 windows."""
 
     mean: torch.Tensor
     """[..., H, W]"""
@@ -34,12 +34,63 @@ class Moments(NamedTuple):
     """[..., H, W], never negative."""
 
 
-def window_moments(image: torch.Tensor) -> Moments:
-    """Mean and (population) variance of every 3x3 window, float [N, C, H, W] each."""
-    padded = functional.pad(image, (1, 1, 1, 1), mode='reflect')
-    mean, variance = _moments_of_three(padded, -1)
+class Similarity(NamedTuple):
+    """How alike two images are in every window, float [..., H, W] each."""
+
+    luminance_error: torch.Tensor
+    """l, in [0, 1)."""
+    structure_error: torch.Tensor
+    """c, in [0, 2)."""
+    luminance_scale: torch.Tensor
+    """1 / (m_x^2 + m_y^2 + C1)."""
+    structure_scale: torch.Tensor
+    """1 / (v_x + v_y + C2)."""
+
+
+def mirror_rim(images: torch.Tensor) -> torch.Tensor:
+    """Add a rim of one pixel, mirrored at the outermost ones; [N, C, H, W] to [.., H+2, W+2]."""
+    return functional.pad(images, (1, 1, 1, 1), mode='reflect')
+
+
+def fold_rim(rimmed: torch.Tensor) -> torch.Tensor:
+    """Add a rim back to the pixels it mirrors, in place: the adjoint of ``mirror_rim``."""
+    for dim in (-1, -2):
+        size = rimmed.shape[dim]
+        rimmed.select(dim, 2).add_(rimmed.select(dim, 0))
+        rimmed.select(dim, size - 3).add_(rimmed.select(dim, size - 1))
+    return rimmed[..., 1:-1, 1:-1]
+
+
+def window_moments(rimmed: torch.Tensor) -> Moments:
+    """Mean and (population) variance of every 3x3 window, [..., H+2, W+2] to [..., H, W]."""
+    mean, variance = _moments_of_three(rimmed, -1)
     mean, between_rows = _moments_of_three(mean, -2)
-    return Moments(mean, sum_of_three(variance, -2) / 3.0 + between_rows)
+    return Moments(mean, _sum_of_three(variance, -2) / 3.0 + between_rows)
+
+
+def scatter_windows(values: torch.Tensor) -> torch.Tensor:
+    """Give every pixel the sum over the windows that see it, [..., H, W] to [..., H+2, W+2]."""
+    padded = functional.pad(values, (2, 2, 2, 2))
+    return _sum_of_three(_sum_of_three(padded, -1), -2)
+
+
+def compare(moments: Moments, target: Moments, difference: Moments) -> Similarity:
+    """Similarity from the moments of two images and of their difference."""
+    luminance_scale = 1.0 / (moments.mean * moments.mean + target.mean * target.mean + C1)
+    structure_scale = 1.0 / (moments.variance + target.variance + C2)
+    return Similarity(
+        luminance_error=difference.mean * difference.mean * luminance_scale,
+        structure_error=difference.variance * structure_scale,
+        luminance_scale=luminance_scale,
+        structure_scale=structure_scale,
+    )
+
+
+def ssim(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """Structural similarity of images in [0, 1]; float [N, C, H, W], values in (-1, 1]."""
+    x, y = mirror_rim(first), mirror_rim(second)
+    alike = compare(window_moments(x), window_moments(y), window_moments(x - y))
+    return (1.0 - alike.luminance_error) * (1.0 - alike.structure_error)
 
 
 def _moments_of_three(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,32 +101,14 @@ def _moments_of_three(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, tor
     return centre + (down + up) / 3.0, variance
 
 
-def _triples(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The elements before, at and after each inner position along ``dim``."""
-    inner = values.shape[dim] - 2
-    before, centre, after = (values.narrow(dim, start, inner) for start in range(3))
-    return before, centre, after
-
-
-def sum_of_three(values: torch.Tensor, dim: int) -> torch.Tensor:
+def _sum_of_three(values: torch.Tensor, dim: int) -> torch.Tensor:
     """Sum of each element with its two neighbours; shorter by 2 along ``dim``."""
     before, centre, after = _triples(values, dim)
     return before + centre + after
 
 
-def scatter_windows(values: torch.Tensor) -> torch.Tensor:
-    """Give every pixel the sum over the 3x3 windows that see it: the adjoint of the window sum.
-
-    A window at the rim sees the pixel next to the rim twice, once mirrored.
-
-    Args:
-        values: one number a window, float [N, C, H, W].
-    """
-    for dim in (-1, -2):
-        size = values.shape[dim]
-        pad = (1, 1) if dim == -1 else (0, 0, 1, 1)
-        scattered = sum_of_three(functional.pad(values, pad), dim)
-        scattered.select(dim, 1).add_(values.select(dim, 0))
-        scattered.select(dim, size - 2).add_(values.select(dim, size - 1))
-        values = scattered
-    return values
+def _triples(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The elements before, at and after each inner position along ``dim``."""
+    inner = values.shape[dim] - 2
+    before, centre, after = (values.narrow(dim, start, inner) for start in range(3))
+    return before, centre, after
