@@ -62,15 +62,35 @@ class Rectifier:
         Raises:
             ImageError: the image is of another size.
         """
-        height, width = rgb.shape[:2]
+        whole = Window(x=0, y=0, width=self.camera.width, height=self.camera.height)
+        return self.rectify_window(rgb, whole)
+
+    def rectify_window(self, picture: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+        """Rectify only what lies in a window: the same pixels as of the whole image.
+
+        Args:
+            picture: uint8 [H, W] or [H, W, C] of the calibration's image size, C at most 4.
+            window: a part of the rectified image.
+
+        Returns:
+            uint8 [h, w] or [h, w, C] of the window's size, a new array; black where not valid.
+
+        Raises:
+            ImageError: the image is of another size.
+        """
+        height, width = picture.shape[:2]
         if (width, height) != (self.camera.width, self.camera.height):
             raise ImageError(
                 f'image of {width}x{height} cannot be rectified: expected '
                 f"{self.camera.width}x{self.camera.height}, the calibration's size"
             )
-        return np.asarray(
-            cv2.remap(rgb, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.uint8
+        rows = slice(window.y, window.y + window.height)
+        columns = slice(window.x, window.x + window.width)
+        whole, fraction = (values[rows, columns] for values in self._maps)
+        remapped = cv2.remap(
+            picture, whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         )
+        return np.asarray(remapped, np.uint8)
 
 
 def _float_maps(

@@ -3,15 +3,16 @@
 
 ``decode`` takes what a ``sensor_msgs/Image`` says, ``decode_compressed`` what a
 ``sensor_msgs/CompressedImage`` says; neither needs ROS. Both return uint8 [H, W, 3] in the order
-red, green, blue, and raise nothing but ``ImageError``.
+red, green, blue, and raise nothing but ``ImageError``. ``decode_unexpanded`` and
+``decode_compressed_unexpanded`` leave grey pictures in one channel.
 """
 
 from __future__ import annotations
 
 from monodepth2_ros.errors import UnsupportedEncodingError
-from monodepth2_ros.images.compressed import decode_compressed
+from monodepth2_ros.images.compressed import decode_compressed, decode_compressed_unexpanded
 from monodepth2_ros.images.messages import DEFAULT_MAX_PIXELS, CompressedImage, RawImage
-from monodepth2_ros.images.raw import SUPPORTED_ENCODINGS, decode
+from monodepth2_ros.images.raw import SUPPORTED_ENCODINGS, decode, decode_unexpanded
 
 __all__ = [
     'DEFAULT_MAX_PIXELS',
@@ -21,4 +22,6 @@ __all__ = [
     'UnsupportedEncodingError',
     'decode',
     'decode_compressed',
+    'decode_compressed_unexpanded',
+    'decode_unexpanded',
 ]

@@ -50,6 +50,21 @@ def decode_compressed(
         ImageError: the content is compressed depth, of another format, too large, cut off or
             damaged.
     """
+    picture = decode_compressed_unexpanded(image, max_pixels=max_pixels)
+    return picture if picture.ndim == 3 else pixels.grey(picture)
+
+
+def decode_compressed_unexpanded(
+    image: CompressedImage, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Decode a compressed image as ``decode_compressed``, but leave a grey JPEG in one channel.
+
+    Returns:
+        RGB uint8 [H, W, 3] or grey uint8 [H, W], a new array.
+
+    Raises:
+        ImageError: as ``decode_compressed``.
+    """
     if 'compressedDepth' in image.format:
         raise ImageError(
             f'format {quoted(image.format)} is a depth image: expected a colour or grey picture; '
@@ -65,7 +80,7 @@ def decode_compressed(
     if picture.ndim == 3:
         return picture
     bayer = _BAYER_FORMAT.match(image.format)
-    return pixels.demosaic(bayer[1])(picture) if bayer else pixels.grey(picture)
+    return pixels.demosaic(bayer[1])(picture) if bayer else picture
 
 
 def _picture(data: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:

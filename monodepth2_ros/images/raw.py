@@ -9,7 +9,7 @@ cv_bridge and the OpenCV drivers that use these names mean. YUV is ITU-R BT.601 
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -121,8 +121,29 @@ def decode(image: RawImage, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[
         UnsupportedEncodingError: the encoding is not in ``SUPPORTED_ENCODINGS``.
         ImageError: size, step or data contradict each other or the encoding.
     """
-    check_size(image.width, image.height, max_pixels)
+    return _decode(image, max_pixels, _LAYOUTS.get(image.encoding))
+
+
+def decode_unexpanded(
+    image: RawImage, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> NDArray[np.uint8]:
+    """Decode a raw image as ``decode``, but leave a grey one in one channel.
+
+    Returns:
+        RGB uint8 [H, W, 3] or grey uint8 [H, W]; may be a read-only view of ``image.data``.
+
+    Raises:
+        ImageError: as ``decode``.
+    """
     layout = _LAYOUTS.get(image.encoding)
+    if layout in (_GREY_8, _GREY_16):
+        layout = replace(layout, to_rgb=pixels.to_eight_bits)
+    return _decode(image, max_pixels, layout)
+
+
+def _decode(image: RawImage, max_pixels: int, layout: _Layout | None) -> NDArray[np.uint8]:
+    """Check the message and convert its rows."""
+    check_size(image.width, image.height, max_pixels)
     if layout is None:
         raise UnsupportedEncodingError(_unsupported(image.encoding))
     _check_parity(image, layout)

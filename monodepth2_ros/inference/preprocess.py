@@ -39,10 +39,28 @@ def network_input(
         ConfigError: the resize is not known.
     """
     check_image(rgb, window)
+    part = rgb[window.y : window.y + window.height, window.x : window.x + window.width]
+    return resized(part, width=width, height=height, resize=resize)
+
+
+def resized(channels: NDArray[np.uint8], *, width: int, height: int, resize: str) -> torch.Tensor:
+    """Resize each channel of an image by itself, as ``network_input`` does.
+
+    Args:
+        channels: uint8 [H, W, C]; may be read-only.
+        width: columns of the result.
+        height: rows of the result.
+        resize: ``bilinear`` or ``lanczos``.
+
+    Returns:
+        uint8 [1, C, height, width] in channels_last memory format, 0 to 255.
+
+    Raises:
+        ConfigError: the resize is not known.
+    """
     if resize not in _RESIZES:
         raise ConfigError(f'resize {resize!r} is not known: expected one of {", ".join(_RESIZES)}')
-    part = rgb[window.y : window.y + window.height, window.x : window.x + window.width]
-    return _RESIZES[resize](part, width, height)
+    return _RESIZES[resize](channels, width, height)
 
 
 def full_window(rgb: NDArray[np.uint8]) -> Window:
@@ -70,7 +88,7 @@ def check_image(rgb: NDArray[np.uint8], window: Window) -> None:
 
 
 def _bilinear(rgb: NDArray[np.uint8], width: int, height: int) -> torch.Tensor:
-    """Antialiased bilinear resize of uint8 [H, W, 3]; exact identity at equal sizes."""
+    """Antialiased bilinear resize of uint8 [H, W, C]; exact identity at equal sizes."""
     usable = rgb.flags.writeable and min(rgb.strides) > 0
     image = torch.from_numpy(rgb if usable else rgb.copy())[None].permute(0, 3, 1, 2)
     if rgb.shape[:2] != (height, width):
@@ -81,10 +99,20 @@ def _bilinear(rgb: NDArray[np.uint8], width: int, height: int) -> torch.Tensor:
 
 
 def _lanczos(rgb: NDArray[np.uint8], width: int, height: int) -> torch.Tensor:
-    """Lanczos resize of uint8 [H, W, 3] by PIL."""
-    image = Image.fromarray(np.ascontiguousarray(rgb))
-    resized = np.array(image.resize((width, height), Image.Resampling.LANCZOS))
-    return torch.from_numpy(resized)[None].permute(0, 3, 1, 2)
+    """Lanczos resize of uint8 [H, W, C] by PIL."""
+    if rgb.shape[2] == 3:
+        resized_rgb = _by_pil(rgb, width, height)
+    else:
+        # PIL would take four channels for a picture and its transparency.
+        resized_rgb = np.dstack(
+            [_by_pil(plane, width, height) for plane in np.moveaxis(rgb, 2, 0)]
+        )
+    return torch.from_numpy(resized_rgb)[None].permute(0, 3, 1, 2)
+
+
+def _by_pil(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    return np.array(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
 _RESIZES = {'bilinear': _bilinear, 'lanczos': _lanczos}

@@ -13,7 +13,7 @@ import pytest
 import simplejpeg
 
 from monodepth2_ros.errors import ImageError
-from monodepth2_ros.images import CompressedImage, decode_compressed
+from monodepth2_ros.images import CompressedImage, decode_compressed, decode_compressed_unexpanded
 from monodepth2_ros.images.headers import read_size
 
 
@@ -52,6 +52,14 @@ def test_a_grey_jpeg_has_three_equal_channels():
     assert decoded.shape == PICTURE.shape
     assert (decoded == decoded[..., :1]).all()
     np.testing.assert_allclose(decoded[..., 0], PICTURE[..., 0], atol=10)
+
+
+def test_unexpanded_a_grey_jpeg_has_one_channel_and_a_colour_jpeg_three():
+    grey = simplejpeg.encode_jpeg(PICTURE[..., :1].copy(), colorspace='GRAY')
+    for data, ndim in ((grey, 2), (JPEG, 3)):
+        plain = decode_compressed_unexpanded(CompressedImage(format='jpeg', data=data))
+        assert plain.ndim == ndim
+        np.testing.assert_array_equal(np.atleast_3d(plain) + np.zeros_like(PICTURE), decode(data))
 
 
 def test_a_bayer_mosaic_stored_as_a_grey_jpeg_is_interpolated():

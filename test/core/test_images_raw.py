@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ImageError, UnsupportedEncodingError
-from monodepth2_ros.images import SUPPORTED_ENCODINGS, RawImage, decode
+from monodepth2_ros.images import SUPPORTED_ENCODINGS, RawImage, decode, decode_unexpanded
 
 HEIGHT, WIDTH = 6, 8
 COLOUR = np.array([200, 100, 50], np.uint8)
@@ -82,6 +82,17 @@ def test_sixteen_bits_become_eight_by_257_in_either_byte_order(encoding, big_end
     decoded = decode(raw(sent, encoding, padding=padding, is_bigendian=big_endian))
     np.testing.assert_array_equal(decoded, np.repeat((image + 128.0) // 257, 3, axis=2))
     assert decoded[0, :4, 0].tolist() == [0, 0, 1, 255]
+
+
+@pytest.mark.parametrize('encoding', sorted(SUPPORTED_ENCODINGS))
+def test_unexpanded_a_picture_is_the_same_but_grey_in_one_channel(encoding):
+    message = RawImage(
+        height=8, width=8, encoding=encoding, step=64, data=bytes(range(256)) * (64 * 12 // 256)
+    )
+    whole, plain = decode(message), decode_unexpanded(message)
+    is_grey = encoding in ('mono8', 'mono16', '8UC1', '16UC1')
+    assert plain.ndim == (2 if is_grey else 3)
+    np.testing.assert_array_equal(np.atleast_3d(plain) + np.zeros_like(whole), whole)
 
 
 def mosaic(pattern: str, dtype: type = np.uint8) -> NDArray:

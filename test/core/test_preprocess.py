@@ -8,7 +8,7 @@ from PIL import Image
 
 from monodepth2_ros.errors import ConfigError, ImageError
 from monodepth2_ros.geometry.camera import Window
-from monodepth2_ros.inference.preprocess import full_window, network_input
+from monodepth2_ros.inference.preprocess import full_window, network_input, resized
 
 
 def _noise(height: int, width: int) -> np.ndarray:
@@ -71,6 +71,23 @@ def test_lanczos_is_pils() -> None:
     image = network_input(rgb, window=full_window(rgb), width=64, height=32, resize='lanczos')
     twin = np.asarray(Image.fromarray(rgb).resize((64, 32), Image.Resampling.LANCZOS))
     np.testing.assert_array_equal(_pixels(image), twin)
+
+
+@pytest.mark.parametrize('resize', ['bilinear', 'lanczos'])
+@pytest.mark.parametrize('channels', [1, 2, 3, 4])
+@pytest.mark.parametrize('size', [(64, 32), (33, 21), (100, 90)])
+def test_any_number_of_channels_is_resized_each_as_in_a_picture(
+    size: tuple[int, int], channels: int, resize: str
+) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (75, 124, channels), np.uint8)
+    width, height = size
+    image = resized(noise, width=width, height=height, resize=resize)
+    assert image.shape == (1, channels, height, width)
+    for channel in range(channels):
+        rgb = np.repeat(noise[..., channel, None], 3, axis=2)
+        window = full_window(rgb)
+        whole = network_input(rgb, window=window, width=width, height=height, resize=resize)
+        assert torch.equal(image[:, channel], whole[:, 0])
 
 
 @pytest.mark.parametrize('resize', ['bilinear', 'lanczos'])

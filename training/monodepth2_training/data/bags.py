@@ -13,7 +13,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import CalibrationError, ImageError, RecordingError
-from monodepth2_ros.images import CompressedImage, decode, decode_compressed
+from monodepth2_ros.images import (
+    CompressedImage,
+    RawImage,
+    decode,
+    decode_compressed,
+    decode_compressed_unexpanded,
+    decode_unexpanded,
+)
 from monodepth2_ros.recordings import cdr, choose_camera
 from monodepth2_ros.recordings.cameras import CameraTopics, cameras
 from monodepth2_training.data.bag_listing import listing
@@ -62,13 +69,27 @@ class DriveFrame:
         Raises:
             ImageError: the message is damaged or its encoding is not supported.
         """
-        try:
-            image = cdr.parse_image(self.message)
-        except RecordingError as err:
-            raise ImageError(str(err)) from err
+        image = self._image()
         if isinstance(image, CompressedImage):
             return decode_compressed(image)
         return decode(image)
+
+    def decode_unexpanded(self) -> NDArray[np.uint8]:
+        """The same picture, but uint8 [H, W] where it is grey.
+
+        Raises:
+            ImageError: as :meth:`decode`.
+        """
+        image = self._image()
+        if isinstance(image, CompressedImage):
+            return decode_compressed_unexpanded(image)
+        return decode_unexpanded(image)
+
+    def _image(self) -> RawImage | CompressedImage:
+        try:
+            return cdr.parse_image(self.message)
+        except RecordingError as err:
+            raise ImageError(str(err)) from err
 
 
 def choose_drive_camera(recording: Recording, wanted: str = '') -> DriveCamera:
