@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One step of training and of validation, as a LightningModule; nothing is built here.
+
+All randomness of a step follows from (seed, epoch, batch, process): a run that was interrupted
+draws the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+
+from monodepth2_training.data.augmentation import augment
+from monodepth2_training.finite_guard import FiniteGuard
+
+if TYPE_CHECKING:
+    from monodepth2_training.config import TrainingConfig
+    from monodepth2_training.data.augmentation import Views
+    from monodepth2_training.data.dataset import TripletBatch
+    from monodepth2_training.loss.objective import LossTerms, Objective
+    from monodepth2_training.model.depth_pose import DepthPoseModel, Prediction
+
+MONITOR = 'validation_photometric'
+"""Photometric error on the validation samples: what the best weights are chosen by."""
+
+TERMS = ('total', 'photometric', 'smoothness', 'mask_regularisation', 'moving_share')
+"""Scalars of ``LossTerms`` that are written down."""
+
+_LR_DROP = 0.1
+
+
+class DepthTraining(LightningModule):
+    """Trains a model with an objective.
+
+    Attributes:
+        model: the networks.
+        guard: keeps steps with NaN or infinity out of the weights.
+        validation_skipped: set to leave out the rest of a validation, when the run has to end.
+    """
+
+    def __init__(
+        self,
+        model: DepthPoseModel,
+        objective: Objective,
+        config: TrainingConfig,
+        *,
+        precision: torch.dtype = torch.float32,
+        describe: Callable[[torch.Tensor], str] = str,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            model: networks in the memory layout that they shall be trained in.
+            objective: what is minimised.
+            config: learning rate, schedule, augmentation, seed.
+            precision: arithmetic of the networks; weights and loss are float32 all the same.
+            describe: turns a batch's ids, int64 [B, 2], into words.
+            say: where lines for people go.
+        """
+        super().__init__()
+        self.model = model
+        self.objective = objective
+        self.guard = FiniteGuard(config.optimisation.bad_steps, describe)
+        self.validation_skipped = False
+        self._config = config
+        self._precision = precision
+        self._say = say
+
+    def forward(self, views: Views) -> Prediction:
+        """Run the networks in their arithmetic."""
+        with torch.autocast(
+            self.device.type, self._precision, enabled=self._precision != torch.float32
+        ):
+            prediction: Prediction = self.model(views)
+        return prediction
+
+    def training_step(self, batch: TripletBatch, batch_idx: int) -> dict[str, torch.Tensor]:
+        """Loss of one batch, and the scalars ``TERMS``."""
+        augmentation, noise = self._generators(self.current_epoch, batch_idx)
+        views = augment(batch, self._config.augmentation, augmentation)
+        terms = self.objective(views, self(views), noise)
+        return {'loss': terms.total, **scalars(terms)}
+
+    def validation_step(self, batch: TripletBatch, batch_idx: int) -> None:
+        """Judge one batch as it is, with the same noise each time."""
+        if self.validation_skipped:
+            return
+        views = augment(batch, self._config.augmentation, None)
+        _, noise = self._generators(0, batch_idx)
+        for name, value in scalars(self.objective(views, self(views), noise)).items():
+            self.log(f'validation_{name}', value, batch_size=len(batch.target), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """Adam, its rate divided by ten after each ``lr_drop_epoch`` epochs (section 4)."""
+        settings = self._config.optimisation
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(parameters, settings.learning_rate, fused=True)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, settings.lr_drop_epoch, _LR_DROP)
+        return {'optimizer': optimizer, 'lr_scheduler': schedule}
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Take a step unless loss or gradient is not finite."""
+        compute = cast('Callable[[], torch.Tensor]', optimizer_closure)
+        adam = optimizer.optimizer
+
+        def guarded() -> torch.Tensor:
+            loss = compute()
+            clip = self._config.optimisation.gradient_clip
+            adam.found_inf = self.guard.judge(loss, adam.param_groups[0]['params'], clip)
+            return loss
+
+        optimizer.step(closure=guarded)
+
+    def on_train_batch_end(self, outputs: Any, batch: TripletBatch, batch_idx: int) -> None:
+        """Report skipped steps, on a GPU one step late."""
+        bad = self.trainer.optimizers[0].__dict__['found_inf']
+        self.guard.note(self.global_step, bad, outputs['loss'], batch.ids)
+        self._report(wait=False)
+
+    def on_train_epoch_end(self) -> None:
+        """Report the last skipped steps before anything is saved."""
+        self._report(wait=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the count of skipped steps."""
+        checkpoint['skipped_steps'] = self.guard.skipped
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.guard.skipped = int(checkpoint['skipped_steps'])
+
+    def _report(self, *, wait: bool) -> None:
+        """Say which steps were skipped."""
+        for line in self.guard.read(wait=wait):
+            self._say(line)
+
+    def _generators(self, epoch: int, batch_idx: int) -> tuple[torch.Generator, torch.Generator]:
+        """Sources of a step's augmentation (CPU) and noise (this device)."""
+        entropy = (self._config.optimisation.seed, epoch, batch_idx, self.global_rank)
+        seeds = np.random.SeedSequence(entropy).generate_state(3, np.uint32).tolist()
+        torch.manual_seed(seeds[2])
+        noise = torch.Generator(self.device).manual_seed(seeds[1])
+        return torch.Generator().manual_seed(seeds[0]), noise
+
+
+def scalars(terms: LossTerms) -> dict[str, torch.Tensor]:
+    """The terms by name, without gradient."""
+    return {name: getattr(terms, name).detach() for name in TERMS}
