@@ -26,7 +26,13 @@ from monodepth2_training.loss.reduction import (
     tie_noise,
 )
 from monodepth2_training.loss.smoothness import edge_aware_smoothness
-from monodepth2_training.model.view_synthesis import Rays, cast_rays, project, sample
+from monodepth2_training.model.view_synthesis import (
+    Rays,
+    cast_rays,
+    project,
+    sample,
+    sampling_positions,
+)
 
 if TYPE_CHECKING:
     from monodepth2_training.data.augmentation import Views
@@ -166,8 +172,7 @@ class Objective(nn.Module):
             scale_intrinsics(views.K.to(dtype), *scale),
             scale_intrinsics(views.K_sources.to(dtype), *scale),
             T_target_to_sources,
-            height=size[0],
-            width=size[1],
+            size,
         )
         repeated = target.repeat_interleave(count, dim=0)
         prepared = reference(repeated) if self.config.ssim else None
@@ -191,11 +196,12 @@ class Objective(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Photometric term of one scale, and bool [B, H, W] of the pixels that count."""
         size = scene.target.shape[-2:]
-        depth_m = disparity_to_depth(_enlarge(disparity, size), self.depth_range)
-        steps_px = project(depth_m, scene.rays)
-        warped = sample(scene.sources, steps_px.flatten(0, 1))
+        positions = self._kernels(_positions)(
+            _enlarge(disparity, size), scene.rays, self.depth_range
+        )
+        warped = sample(scene.sources, positions.flatten(0, 1))
         errors = self._errors(warped, scene.target, scene.reference)
-        errors = errors.view(*steps_px.shape[:2], *size)
+        errors = errors.view(positions.shape[:2] + size)
         if mask is not None:
             errors = errors * _enlarge(mask, size)
         error = reduce_sources(errors, minimum=self.config.minimum_reprojection)
@@ -223,6 +229,12 @@ class _Scene(NamedTuple):
     """From the target into the sources."""
     identity: torch.Tensor | None
     """[B, H, W]: error of the sources as they are, with noise; None without auto-masking."""
+
+
+def _positions(disparity: torch.Tensor, rays: Rays, depth_range: DepthRange) -> torch.Tensor:
+    """Where the sources show what the target shows, [B, S, 2, H, W] as ``sample`` takes it."""
+    steps_px = project(disparity_to_depth(disparity, depth_range), rays)
+    return sampling_positions(steps_px, rays.pixels)
 
 
 def scale_intrinsics(K: torch.Tensor, scale_x: float, scale_y: float) -> torch.Tensor:
