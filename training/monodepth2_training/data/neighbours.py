@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which earlier and later frames a frame is compared with, and which frame of the other camera.
+
+A neighbour is the nearest frame that is far enough in time and in motion. Frames of two parts, or
+with a gap between them, are never neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_training.data.frame_store import FrameTable
+
+Indices = NDArray[np.int64]
+
+MAX_GAP_PERIODS = 2.5
+"""More than this many median periods between two frames is a gap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """How far a neighbour has to be."""
+
+    min_motion: float
+    """Motion that is enough, as a share of the image width."""
+    min_ns: int
+    """Shortest time."""
+    max_ns: int
+    """Longest time, whatever the motion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """Neighbours of the N frames of one camera on one side, earlier or later."""
+
+    index: Indices
+    """The nearest frame with enough time and motion between, or else the furthest that is near
+    enough in time; [N], -1 where there is none."""
+    by_time: Indices
+    """The nearest frame with enough time between, whatever the motion; [N], -1 as in ``index``."""
+    motion: NDArray[np.float64]
+    """Motion between a frame and ``by_time``, as a share of the width; [N], 0 without one."""
+
+
+def find_neighbours(table: FrameTable, step: Step) -> tuple[Neighbours, Neighbours]:
+    """Earlier and later neighbours of all frames of one camera."""
+    earlier, later = _nobody(len(table)), _nobody(len(table))
+    for stretch in stretches(table, max_gap_ns=step.max_ns):
+        times = table.stamps_ns[stretch]
+        travelled = np.cumsum(_motion_since_last(table, stretch))
+        _place(later, stretch, _ahead(times, travelled, step))
+        _place(earlier, stretch, _mirrored(_ahead(-times[::-1], -travelled[::-1], step)))
+    return earlier, later
+
+
+def stretches(table: FrameTable, *, max_gap_ns: int) -> list[slice]:
+    """Cut the frames where a part begins, motion is not known or there is a gap in time."""
+    elapsed = np.diff(table.stamps_ns)
+    gap_ns = min(MAX_GAP_PERIODS * period_ns(table), max_gap_ns)
+    cut = (np.diff(table.part) != 0) | np.isnan(table.motion[1:]) | (elapsed < 0)
+    starts = np.flatnonzero(cut | (elapsed > gap_ns)) + 1
+    edges = [0, *starts.tolist(), len(table)]
+    return [slice(begin, end) for begin, end in pairwise(edges)]
+
+
+def period_ns(table: FrameTable) -> float:
+    """Median time between two frames of a part; 0 where there are no such two."""
+    elapsed = np.diff(table.stamps_ns)[np.diff(table.part) == 0]
+    elapsed = elapsed[elapsed > 0]
+    return float(np.median(elapsed)) if len(elapsed) else 0.0
+
+
+def find_partners(times_ns: Indices, other_ns: Indices, *, max_apart_ns: float) -> Indices:
+    """For each time the index of the nearest of the other times [M], ascending; -1 for none.
+
+    Args:
+        times_ns: int64 [N].
+        other_ns: int64 [M].
+        max_apart_ns: beyond this two frames do not show the same moment.
+    """
+    if len(other_ns) == 0:
+        return np.full(len(times_ns), -1)
+    after = np.searchsorted(other_ns, times_ns).clip(max=len(other_ns) - 1)
+    before = (after - 1).clip(min=0)
+    nearer = np.abs(other_ns[before] - times_ns) <= np.abs(other_ns[after] - times_ns)
+    nearest = np.where(nearer, before, after)
+    return np.where(np.abs(other_ns[nearest] - times_ns) <= max_apart_ns, nearest, -1)
+
+
+def _motion_since_last(table: FrameTable, stretch: slice) -> NDArray[np.float64]:
+    """Motion of each frame against the one before it in the stretch; 0 for the first."""
+    motion = table.motion[stretch].astype(np.float64)
+    motion[:1] = 0.0
+    return motion
+
+
+def _ahead(times: Indices, travelled: NDArray[np.float64], step: Step) -> Neighbours:
+    """Later neighbours within one stretch; both arguments ascend."""
+    by_time = np.searchsorted(times, times + step.min_ns)
+    by_motion = np.searchsorted(travelled, travelled + step.min_motion)
+    furthest = np.searchsorted(times, times + step.max_ns, side='right') - 1
+    found = by_time <= furthest
+    near = np.minimum(by_time, len(times) - 1)
+    chosen = np.minimum(np.maximum(by_time, by_motion), furthest)
+    return Neighbours(
+        index=np.where(found, chosen, -1),
+        by_time=np.where(found, near, -1),
+        motion=np.where(found, travelled[near] - travelled, 0.0),
+    )
+
+
+def _mirrored(ahead: Neighbours) -> Neighbours:
+    """Neighbours found in reversed time, as indices of time running forward."""
+    last = len(ahead.index) - 1
+    return Neighbours(
+        index=np.where(ahead.index < 0, -1, last - ahead.index)[::-1],
+        by_time=np.where(ahead.by_time < 0, -1, last - ahead.by_time)[::-1],
+        motion=ahead.motion[::-1],
+    )
+
+
+def _nobody(count: int) -> Neighbours:
+    return Neighbours(index=np.full(count, -1), by_time=np.full(count, -1), motion=np.zeros(count))
+
+
+def _place(into: Neighbours, stretch: slice, part: Neighbours) -> None:
+    """Write a stretch's neighbours where they belong, with indices of the whole camera."""
+    into.index[stretch] = np.where(part.index < 0, -1, part.index + stretch.start)
+    into.by_time[stretch] = np.where(part.by_time < 0, -1, part.by_time + stretch.start)
+    into.motion[stretch] = part.motion
