@@ -90,10 +90,17 @@ class DepthTraining(LightningModule):
         """Judge one batch as it is, with the same noise each time."""
         if self.validation_skipped:
             return
+        for name, value in scalars(self.judge(batch, batch_idx)[2]).items():
+            self.log(f'validation_{name}', value, batch_size=len(batch.target), sync_dist=True)
+
+    def judge(
+        self, batch: TripletBatch, batch_idx: int = 0
+    ) -> tuple[Views, Prediction, LossTerms]:
+        """What networks and objective make of a batch as it is, with noise of its number alone."""
         views = augment(batch, self._config.augmentation, None)
         _, noise = self._generators(0, batch_idx)
-        for name, value in scalars(self.objective(views, self(views), noise)).items():
-            self.log(f'validation_{name}', value, batch_size=len(batch.target), sync_dist=True)
+        prediction = self(views)
+        return views, prediction, self.objective(views, prediction, noise)
 
     def configure_optimizers(self) -> Any:
         """Adam, its rate divided by ten after each ``lr_drop_epoch`` epochs (section 4)."""
