@@ -58,7 +58,8 @@ def _write(path: Path, *, frames: int = 6, channels: int = 3, complete: bool = T
     with open_writer(path, _document(channels), afresh=False) as writer:
         for index in range(frames):
             writer.append(0, _pixels(index, channels), _record(index))
-        writer.checkpoint(Progress(frames=(), tally={'stored': frames}, complete=complete))
+        progress = Progress(frames=(frames,), tally={'stored': frames}, complete=complete)
+        writer.checkpoint(progress)
     return path
 
 
@@ -128,15 +129,15 @@ def test_a_killed_run_continues_to_the_same_store(
     writer = open_writer(killed, _document(3), afresh=False)
     for index in range(6):
         if index == kept:
-            writer.checkpoint(Progress(frames=(), messages=index))
+            writer.checkpoint(Progress(frames=(index,), messages=(index,)))
         writer.append(0, _pixels(index if index < kept else 99), _record(index))
     writer.__exit__()
     (killed / 'camera_0/index.bin').open('ab').write(b'half a record')
     with open_writer(killed, _document(3), afresh=False) as resumed:
-        assert resumed.document.progress.messages == kept
+        assert resumed.document.progress.frames == resumed.frames == (kept,)
         for index in range(kept, 6):
             resumed.append(0, _pixels(index), _record(index))
-        resumed.checkpoint(Progress(frames=(), tally={'stored': 6}, complete=True))
+        resumed.checkpoint(Progress(frames=(6,), tally={'stored': 6}, complete=True))
     for file in sorted(path.relative_to(whole) for path in whole.rglob('*') if path.is_file()):
         assert (killed / file).read_bytes() == (whole / file).read_bytes(), file
 
@@ -148,9 +149,9 @@ def test_the_last_picture_can_be_read_back_while_writing(
         assert writer.last(0) is None
         for index in range(5):
             writer.append(0, _pixels(index), _record(index))
-            last = writer.last(0)
-            assert last is not None
-            np.testing.assert_array_equal(last, _pixels(index))
+            record, pixels = writer.last(0) or pytest.fail('nothing was written')
+            np.testing.assert_array_equal(pixels, _pixels(index))
+            assert (record.stamp_ns, record.part) == (_record(index).stamp_ns, index // 4)
         assert writer.last(1) is None
 
 

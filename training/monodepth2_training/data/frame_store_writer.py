@@ -71,6 +71,11 @@ class FrameStoreWriter:
             if file is not None:
                 file.close()
 
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Pictures of each camera, those since the last checkpoint included."""
+        return tuple(self._frames)
+
     def append(self, camera: int, pixels: NDArray[np.uint8], record: FrameRecord) -> None:
         """Add one picture.
 
@@ -94,36 +99,37 @@ class FrameStoreWriter:
         self._indices[camera].write(_packed(record))
         self._frames[camera] += 1
 
-    def last(self, camera: int) -> NDArray[np.uint8] | None:
-        """The picture that was appended last, uint8 [C, H, W]; None if there is none yet."""
+    def last(self, camera: int) -> tuple[FrameRecord, NDArray[np.uint8]] | None:
+        """What was appended last: the record and uint8 [C, H, W]; None if there is nothing yet."""
         count, document = self._frames[camera], self.document
         if count == 0:
             return None
+        self._flush()
         shard, place = divmod(count - 1, document.frames_per_shard(camera))
-        opened = self._shards[camera]
-        if opened is not None:
-            opened.flush()
+        size = document.frame_bytes(camera)
+        path = store_document.shard_path(self.path, camera, shard)
+        pixels = np.fromfile(path, np.uint8, count=size, offset=place * size)
+        offset = (count - 1) * RECORD.itemsize
+        index = store_document.index_path(self.path, camera)
+        record = np.fromfile(index, RECORD, count=1, offset=offset)[0]
         shape = (document.cameras[camera].channels, document.height, document.width)
-        pixels = np.fromfile(
-            store_document.shard_path(self.path, camera, shard),
-            np.uint8,
-            count=document.frame_bytes(camera),
-            offset=place * document.frame_bytes(camera),
-        )
-        return pixels.reshape(shape)
+        return _unpacked(record), pixels.reshape(shape)
 
     def checkpoint(self, progress: Progress) -> None:
-        """Make everything up to here count; ``progress.frames`` is filled in.
+        """Make as much count as ``progress`` says.
 
         Raises:
             OSError: the disk is full.
         """
+        self._flush()
+        self.document = replace(self.document, progress=progress)
+        store_document.write_document(self.path, self.document)
+
+    def _flush(self) -> None:
+        """Hand everything to the operating system, which keeps it if this process is killed."""
         for file in (*self._shards, *self._indices):
             if file is not None:
                 file.flush()
-        frames = tuple(self._frames)
-        self.document = replace(self.document, progress=replace(progress, frames=frames))
-        store_document.write_document(self.path, self.document)
 
     def _shard(self, camera: int) -> BinaryIO:
         """The shard that the next picture belongs to, opened for appending."""
@@ -177,15 +183,13 @@ def _continued(path: Path, wanted: StoreDocument) -> FrameStoreWriter:
 
 
 def _packed(record: FrameRecord) -> bytes:
-    values = (
-        record.stamp_ns,
-        record.part,
-        record.motion,
-        record.brightness,
-        record.clipped,
-        record.odometry,
-    )
+    values = tuple(getattr(record, name) for name in RECORD.names or ())
     return np.array([values], RECORD).tobytes()
+
+
+def _unpacked(record: np.void) -> FrameRecord:
+    values = {name: record[name].item() for name in RECORD.names or () if name != 'odometry'}
+    return FrameRecord(**values, odometry=tuple(record['odometry'].tolist()))
 
 
 def _cut_to_document(store: Path, document: StoreDocument, camera: int) -> None:

@@ -69,10 +69,14 @@ class Progress:
     """Pictures stored of each camera."""
     recording: int = 0
     """Number of the recording being read."""
-    messages: int = 0
-    """Image messages of it that are dealt with."""
+    messages: tuple[int, ...] = ()
+    """Image messages of it that are dealt with, of each camera."""
     tally: dict[str, int] = field(default_factory=dict)
     """What became of the messages: how many by outcome."""
+    details: dict[str, str] = field(default_factory=dict)
+    """The first message of each outcome that tells of a fault, in words."""
+    notes: tuple[str, ...] = ()
+    """What a user should know about the recordings: parts missing, damage."""
     complete: bool = False
     """Whether everything is stored."""
 

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From recordings to a frame store: pictures as the node's network sees them, ready to train on.
+
+Every core prepares pictures; reading and writing go on in order in the calling thread, and no
+more than a few pictures per core are held at a time. A run that ended early is continued by the
+same call.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from monodepth2_ros.errors import CalibrationError, RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.recordings import Recording, open_recording
+from monodepth2_training.data.bags import (
+    DriveFrame,
+    choose_drive_camera,
+    choose_stereo_pair,
+    drive_frames,
+)
+from monodepth2_training.data.camera_plan import CameraPlan, plan_cameras
+from monodepth2_training.data.extraction_books import STORED, ExtractionBooks
+from monodepth2_training.data.extraction_groups import Group, grouped
+from monodepth2_training.data.extraction_settings import ExtractionSettings
+from monodepth2_training.data.first_pictures import channel_count
+from monodepth2_training.data.frame_selection import FrameSelection
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.frame_store_writer import open_writer
+from monodepth2_training.data.odometry import Odometry, read_odometry
+from monodepth2_training.data.ordered_work import core_count, in_order
+from monodepth2_training.data.preparation import Preparation, Prepared, Skipped
+from monodepth2_training.data.store_document import Progress, StoreDocument
+
+__all__ = ['ExtractionSettings', 'extract']
+
+Plans = tuple[CameraPlan, ...]
+
+_SAME_CAMERA_PX = 1e-3
+
+
+def extract(
+    paths: Sequence[Path],
+    out: Path,
+    settings: ExtractionSettings,
+    *,
+    calibration: CameraCalibration | None = None,
+    afresh: bool = False,
+    workers: int = 0,
+    watch: Callable[[int, int], None] | None = None,
+) -> FrameStore:
+    """Extract recordings into one frame store, or go on with what was begun.
+
+    Args:
+        paths: the recordings, each anything that ``open_recording`` takes.
+        out: folder of the store.
+        settings: what to take.
+        calibration: replaces the recorded one.
+        afresh: whether a store that is there is deleted first.
+        workers: threads that prepare pictures; 0 is one for each core.
+        watch: is told how many messages are dealt with and how many there are.
+
+    Returns:
+        the finished store.
+
+    Raises:
+        RecordingError: nothing in a recording can be read, ``out`` cannot be used, or no picture
+            could be stored.
+        CalibrationError: a camera has no usable calibration, or the recordings' cameras differ.
+        OSError: the disk is full.
+    """
+    with ExitStack() as stack:
+        recordings = [
+            stack.enter_context(open_recording(path, calibration=calibration, fps=settings.fps))
+            for path in paths
+        ]
+        plans = [_plans(recording, settings) for recording in recordings]
+        document = _document(recordings, plans, settings)
+        writer = stack.enter_context(open_writer(out, document, afresh=afresh))
+        books = ExtractionBooks(writer, most_frames=settings.max_frames or None)
+        try:
+            for number in range(books.progress.recording, len(recordings)):
+                run = _RecordingRun(recordings[number], plans[number], document, settings, books)
+                run.go(workers or core_count(), _Watched(watch, plans, number))
+            _finish(books)
+        except BaseException:
+            with suppress(OSError):
+                books.save()
+            raise
+    return FrameStore.open(out)
+
+
+class _RecordingRun:
+    """Extracts one recording."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        plans: Plans,
+        document: StoreDocument,
+        settings: ExtractionSettings,
+        books: ExtractionBooks,
+    ) -> None:
+        self._recording, self._plans, self._settings = recording, plans, settings
+        self._books = books
+        self._preparations = [
+            Preparation(
+                plan,
+                width=document.width,
+                height=document.height,
+                resize=document.resize,
+                channels=camera.channels,
+            )
+            for plan, camera in zip(plans, document.cameras, strict=True)
+        ]
+
+    def go(self, workers: int, watched: _Watched) -> None:
+        """Prepare and store all pictures that are still to be dealt with."""
+        books = self._books
+        books.note(*self._recording.notes)
+        odometry = self._odometry()
+        selection = FrameSelection(len(self._plans), keep_every=self._settings.keep_every)
+        groups = grouped(
+            self._frames(), selection, done=books.progress.messages, tails=books.tails()
+        )
+        results = in_order(groups, self._prepare, workers=workers)
+        try:
+            for group, prepared in results:
+                books.enter(group, prepared, odometry)
+                watched.tell(sum(books.progress.messages))
+                if books.full:
+                    break
+        finally:
+            results.close()
+        books.begin_next_recording()
+
+    def _prepare(self, group: Group) -> list[Prepared | Skipped]:
+        return self._preparations[group.camera](group.frames, group.before, group.tail)
+
+    def _frames(self) -> Iterator[DriveFrame]:
+        """All frames of the wanted time, up to where the recording is damaged."""
+        start_ns = self._recording.start_ns + round(self._settings.start_s * 1e9)
+        end_ns = self._recording.start_ns + round((self._settings.end_s or float(2**32)) * 1e9)
+        cameras = [plan.drive for plan in self._plans]
+        try:
+            for frame in drive_frames(self._recording, cameras):
+                if frame.message.stamp_ns >= end_ns:
+                    return
+                if frame.message.stamp_ns >= start_ns:
+                    yield frame
+        except RecordingError as err:
+            self._books.note(str(err))
+
+    def _odometry(self) -> Odometry | None:
+        """The odometry; None where there is none or, unless it was named, it cannot be read."""
+        try:
+            return read_odometry(self._recording, self._settings.odometry)
+        except RecordingError as err:
+            if self._settings.odometry:
+                raise
+            self._books.note(f'no odometry: {err}')
+            return None
+
+
+class _Watched:
+    """Tells of the progress over all recordings."""
+
+    def __init__(
+        self, watch: Callable[[int, int], None] | None, plans: Sequence[Plans], number: int
+    ) -> None:
+        counts = [sum(plan.drive.topics.frames for plan in cameras) for cameras in plans]
+        self._watch, self._before, self._total = watch, sum(counts[:number]), sum(counts)
+
+    def tell(self, messages: int) -> None:
+        """So many messages of this recording are dealt with."""
+        if self._watch is not None:
+            self._watch(self._before + messages, self._total)
+
+
+def _plans(recording: Recording, settings: ExtractionSettings) -> Plans:
+    """The cameras to take and how."""
+    if settings.stereo:
+        return plan_cameras(choose_stereo_pair(recording, settings.cameras))
+    return plan_cameras([choose_drive_camera(recording, *settings.cameras)])
+
+
+def _document(
+    recordings: Sequence[Recording], plans: Sequence[Plans], settings: ExtractionSettings
+) -> StoreDocument:
+    """The document of the store before anything is in it."""
+    for recording, cameras in zip(recordings[1:], plans[1:], strict=True):
+        _check_same(recordings[0], plans[0], recording, cameras)
+    stored = tuple(
+        plan.stored(
+            width=settings.width,
+            height=settings.height,
+            channels=channel_count(recordings[0], plan),
+        )
+        for plan in plans[0]
+    )
+    asked = {name: str(value) for name, value in dataclasses.asdict(settings).items()}
+    contents = [f'{r.path.name} ({r.message_count} messages)' for r in recordings]
+    return StoreDocument(
+        width=settings.width,
+        height=settings.height,
+        resize=settings.resize,
+        cameras=stored,
+        sources=tuple(recording.path.name for recording in recordings),
+        arguments={**asked, 'recordings': ', '.join(contents)},
+        progress=Progress(frames=(0,) * len(stored)),
+    )
+
+
+def _check_same(first: Recording, plans: Plans, other: Recording, cameras: Plans) -> None:
+    """Refuse a recording whose cameras are not those of the first one."""
+    for one, two in zip(plans, cameras, strict=True):
+        a, b = one.source, two.source
+        same_size = (a.width, a.height) == (b.width, b.height)
+        if not same_size or abs(a.K - b.K).max() > _SAME_CAMERA_PX:
+            raise CalibrationError(
+                f'{other.path} was taken with another camera than {first.path}: {two.drive.name} '
+                f'gives {b.width}x{b.height} pixels with fx {b.fx_px:g}, {one.drive.name} '
+                f'{a.width}x{a.height} with fx {a.fx_px:g}; extract it into a store of its own'
+            )
+
+
+def _finish(books: ExtractionBooks) -> None:
+    """Mark the store as complete, unless there is nothing in it."""
+    tally = books.progress.tally
+    if not tally.get(STORED):
+        found = ', '.join(f'{count} {outcome}' for outcome, count in tally.items()) or 'no message'
+        details = '; '.join(books.progress.details.values())
+        raise RecordingError(f'no picture could be stored: {found}. {details}'.strip())
+    if not books.progress.complete:
+        books.finish()

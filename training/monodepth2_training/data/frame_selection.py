@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames of a recording are taken, and where a cut lies between two of a camera."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from monodepth2_ros.errors import ConfigError
+
+LONGEST_GAP_S = 1.0
+"""Frames farther apart than this are no neighbours."""
+
+_SAME_INSTANT_S = 0.01
+_REMEMBERED = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What becomes of one frame."""
+
+    outcome: str
+    """``taken``, ``thinned out`` or ``repeated stamp``."""
+    cut: bool = False
+    """Whether this frame and the one taken before it are no neighbours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Instant:
+    """When one or more cameras took a picture."""
+
+    stamp_ns: int
+    """Stamp of the first of them."""
+    taken: bool
+    """Whether its frames are taken."""
+    cameras: set[int]
+    """Whose frames were seen."""
+
+
+class FrameSelection:
+    """Chooses among the frames of one recording, in the order in which they were recorded.
+
+    The frames of several cameras with nearly the same stamp are one instant: all of them are taken
+    or none, whichever frames are missing.
+    """
+
+    def __init__(self, cameras: int, *, keep_every: int = 1) -> None:
+        """Take every ``keep_every``-th instant of ``cameras`` cameras.
+
+        Raises:
+            ConfigError: ``keep_every`` is not a positive number.
+        """
+        if keep_every < 1:
+            raise ConfigError(f'keep_every {keep_every} is not usable: expected 1 or more')
+        self._keep_every = keep_every
+        self._instants: deque[_Instant] = deque(maxlen=_REMEMBERED)
+        self._count = 0
+        self._last_ns: list[int | None] = [None] * cameras
+        self._cut = [True] * cameras
+
+    def choose(self, camera: int, stamp_ns: int) -> Choice:
+        """Decide about the next frame."""
+        last_ns = self._last_ns[camera]
+        if stamp_ns == last_ns:
+            return Choice(outcome='repeated stamp')
+        if last_ns is not None and not 0 < stamp_ns - last_ns <= LONGEST_GAP_S * 1e9:
+            self._cut[camera] = True
+        self._last_ns[camera] = stamp_ns
+        if not self._instant(camera, stamp_ns).taken:
+            return Choice(outcome='thinned out')
+        cut, self._cut[camera] = self._cut[camera], False
+        return Choice(outcome='taken', cut=cut)
+
+    def _instant(self, camera: int, stamp_ns: int) -> _Instant:
+        """The instant that a frame belongs to, made if there is none."""
+        for instant in self._instants:
+            same = abs(stamp_ns - instant.stamp_ns) <= _SAME_INSTANT_S * 1e9
+            if same and camera not in instant.cameras:
+                instant.cameras.add(camera)
+                return instant
+        taken = self._count % self._keep_every == 0
+        self._count += 1
+        self._instants.append(_Instant(stamp_ns=stamp_ns, taken=taken, cameras={camera}))
+        return self._instants[-1]
