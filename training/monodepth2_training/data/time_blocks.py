@@ -73,6 +73,6 @@ def _spread(clock: Times, share: float, blocks: int) -> Times:
     first = np.stack([middles - half, middles + half], axis=1).round().astype(np.int64).ravel()
     between = clock[:-1] + np.diff(clock) // 2
     if len(between) == 0:
-        return between
+        return clock[:0]
     edges: Times = between[(first - 1).clip(0, len(between) - 1)]
     return edges

@@ -52,9 +52,9 @@ def source_names(mode: str) -> tuple[str, ...]:
 class TripletSettings:
     """How items are chosen."""
 
-    min_motion: float = 0.005
-    """Motion between target and source that is enough, as a share of the image width: 3 pixels
-    of 640. A car at 2 m/s, seen at 10 Hz, makes it in one frame."""
+    min_motion: float = 0.004
+    """Motion between target and source that is enough, as a share of the image width: 2.6 pixels
+    of 640. A car in town makes it within a tenth of a second, down to about 2 m/s."""
     still_motion: float = 0.001
     """A target that moves less than this within ``min_step_s``, on both sides, stands still."""
     keep_standstill: bool = False
