@@ -80,6 +80,7 @@ class PlayerNode(Node):
         )
         self.parameters = read_once(self, PlayerParameters)
         self.tally = Tally(time.monotonic())
+        self._said: set[str] = set()
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)
         self._recording = _open(self.parameters)
@@ -112,6 +113,7 @@ class PlayerNode(Node):
         self.tally = Tally(time.monotonic())
         while self.context.ok():
             self._play_once()
+            self._say_notes(self._recording)
             if not self.parameters.loop:
                 break
         self._wait_until_received()
@@ -130,11 +132,17 @@ class PlayerNode(Node):
             start_s=self.parameters.start_s,
             duration_s=self.parameters.duration_s,
         )
-        for note in recording.notes:
-            self.get_logger().warning(note)
+        self._say_notes(recording)
         if clip.camera is not None:
             self.get_logger().info(f'camera: {clip.camera.image}')
         return clip
+
+    def _say_notes(self, recording: Recording) -> None:
+        """Warn of what is lost or odd, once each; playing may find more."""
+        for note in recording.notes:
+            if note not in self._said:
+                self._said.add(note)
+                self.get_logger().warning(note)
 
     def _make_publishers(self, clip: Clip) -> dict[str, Publisher]:
         made = {name: self._make_publisher(route) for name, route in clip.routes.items()}

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from monodepth2_ros.errors import RecordingError
-from monodepth2_ros.images import CompressedImage, RawImage
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import ImageError, RecordingError
+from monodepth2_ros.images import CompressedImage, RawImage, decode, decode_compressed
 from monodepth2_ros.recordings import cdr
-from monodepth2_ros.recordings.messages import COMPRESSED_IMAGE_TYPE
+from monodepth2_ros.recordings.messages import COMPRESSED_IMAGE_TYPE, Message
 from monodepth2_ros.recordings.recording import Recording
 
 
@@ -68,6 +71,36 @@ def image_frames(
     name = topic if topic is not None else choose_camera(recording).image
     for message in recording.messages([name]):
         yield cdr.header_stamp_ns(message.data), cdr.parse_image(message)
+
+
+def frame_stamp_ns(message: Message) -> int:
+    """The stamp of an image message: its header's; when recorded if that is lost or 0."""
+    try:
+        return cdr.header_stamp_ns(message.data) or message.stamp_ns
+    except RecordingError:
+        return message.stamp_ns
+
+
+def frame_image(message: Message) -> RawImage | CompressedImage:
+    """The image in an image message, not decoded yet.
+
+    Raises:
+        ImageError: the message is damaged or no image: one to skip and count.
+    """
+    try:
+        return cdr.parse_image(message)
+    except RecordingError as err:
+        raise ImageError(str(err)) from err
+
+
+def decode_frame(message: Message) -> NDArray[np.uint8]:
+    """The picture in an image message, RGB uint8 [H, W, 3].
+
+    Raises:
+        ImageError: the message is damaged, no image, or its encoding is not supported.
+    """
+    image = frame_image(message)
+    return decode_compressed(image) if isinstance(image, CompressedImage) else decode(image)
 
 
 def _camera_topics(recording: Recording, image: str) -> CameraTopics:

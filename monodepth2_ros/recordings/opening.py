@@ -10,6 +10,7 @@ from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings import pictures, rosbag2
 from monodepth2_ros.recordings.recording import Recording
 from monodepth2_ros.recordings.rosbag1 import Rosbag1Recording
+from monodepth2_ros.recordings.storage_file import is_storage_file
 
 _KINDS = (
     'a rosbag2 folder, an .mcap, .db3 (or .zstd of these) or ROS 1 .bag file, a video '
@@ -35,7 +36,7 @@ def open_recording(
         raise RecordingError(f'{place} does not exist: expected {_KINDS}')
     if place.is_dir():
         return _open_folder(place, calibration, fps)
-    if rosbag2.is_storage_file(place):
+    if is_storage_file(place):
         return rosbag2.Rosbag2Recording(place, calibration=calibration)
     if place.suffix == '.bag':
         return Rosbag1Recording(place, calibration=calibration)

@@ -35,7 +35,6 @@ class Recording(ABC):
         topics: the topics, in name order.
         start_ns: stamp of the first message.
         end_ns: stamp of the last message.
-        notes: what a user should know: parts that are missing, topics that cannot be read.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Recording(ABC):
         self.topics = tuple(sorted(topics, key=lambda topic: topic.name))
         self.start_ns, self.end_ns = span_ns
         self.given_calibration = calibration
-        self.notes = tuple(notes)
+        self._notes = list(notes)
 
     def __enter__(self) -> Recording:
         """Give the recording itself: it is open from construction."""
@@ -60,6 +59,14 @@ class Recording(ABC):
     def __exit__(self, *error: object) -> None:
         """Close it."""
         self.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know: parts that are missing, topics that cannot be read.
+
+        Reading may add to it: damage is found where it is.
+        """
+        return tuple(self._notes)
 
     @property
     def duration_s(self) -> float:

@@ -2,38 +2,26 @@
 """ROS 2 bags: folders of MCAP or SQLite parts, or single files, compressed or not.
 
 The parts speak for themselves: ``metadata.yaml`` is only asked which parts there should be, so a
-bag whose metadata is lost or half-written plays all the same. What is compressed is seen from its
-first bytes.
+bag whose metadata is lost or half-written plays all the same.
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 
 import yaml
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
-from rosbags.rosbag2 import Reader
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
 from monodepth2_ros.recordings.recording import Recording
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-STORAGE_SUFFIXES = ('.mcap', '.db3')
-_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+from monodepth2_ros.recordings.storage_file import StorageFile, is_storage_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +30,10 @@ class _Listing:
 
     parts: tuple[Path, ...]
     """Files that exist, in order."""
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     """What is missing or odd."""
+    messages: int = 0
+    """Messages in all parts, by ``metadata.yaml``; 0 if it does not say."""
 
 
 class Rosbag2Recording(Recording):
@@ -55,24 +45,31 @@ class Rosbag2Recording(Recording):
         Raises:
             RecordingError: nothing in it can be read, or it holds no message.
         """
-        listing = _list_folder(path) if path.is_dir() else _Listing(parts=(path,), notes=())
+        listing = _list_folder(path) if path.is_dir() else _Listing(parts=(path,))
         self._stack = ExitStack()
         try:
-            readers, notes = _open_parts(listing, self._stack)
-            if not readers:
+            files, notes = _open_parts(listing, self._stack)
+            if not files:
                 raise RecordingError(f'{path} cannot be read: {"; ".join(notes)}')
-            self._readers = [reader for reader in readers if reader.message_count]
-            if not self._readers:
-                raise RecordingError(f'{path} is an intact bag without any message')
-            span = (
-                min(reader.start_time for reader in self._readers),
-                max(reader.end_time for reader in self._readers) - 1,
-            )
-            topics, odd = _merge_topics(self._readers)
-            super().__init__(path, topics, span, calibration=calibration, notes=notes + odd)
+            full = [file for file in files if file.message_count]
+            if not full:
+                odd = '; '.join(note for file in files for note in file.notes)
+                raise RecordingError(
+                    f'{path} is an intact bag without any message{odd and f"; {odd}"}'
+                )
+            span = min(file.start_ns for file in full), max(file.end_ns for file in full)
+            topics, odd_topics = _merge_topics(full)
+            notes += _shortfall(listing, full) + odd_topics
+            super().__init__(path, topics, span, calibration=calibration, notes=notes)
+            self._files = files
         except BaseException:
             self._stack.close()
             raise
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know; damage that an index hides is added when it is met."""
+        return super().notes + tuple(note for file in self._files for note in file.notes)
 
     def close(self) -> None:
         """Close all parts and drop what was unpacked."""
@@ -81,18 +78,13 @@ class Rosbag2Recording(Recording):
     def _read(
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
-        parts = (_read_part(reader, names, start_ns, end_ns) for reader in self._readers)
+        parts = (file.messages(names, start_ns, end_ns) for file in self._files)
         return heapq.merge(*parts, key=lambda message: message.stamp_ns)
 
 
 def is_bag_folder(path: Path) -> bool:
     """Whether a folder holds a ``metadata.yaml`` or storage files."""
     return (path / 'metadata.yaml').exists() or bool(_storage_files(path))
-
-
-def is_storage_file(path: Path) -> bool:
-    """Whether a file name ends like a storage file, compressed or not."""
-    return PurePath(path.name.removesuffix('.zstd')).suffix in STORAGE_SUFFIXES
 
 
 def _storage_files(folder: Path) -> list[Path]:
@@ -109,25 +101,28 @@ def _number(word: str) -> tuple[int, str]:
 def _list_folder(folder: Path) -> _Listing:
     found = _storage_files(folder)
     try:
-        listed = [folder / PurePath(name).name for name in _listed_parts(folder)]
+        names, messages = _metadata(folder)
     except RecordingError as err:
         if not found:
             raise
         note = f'{err}; played the {len(found)} storage files of the folder instead'
         return _Listing(parts=tuple(found), notes=(note,))
+    listed = [folder / PurePath(name).name for name in names]
     parts = tuple(path for path in listed if path.exists())
     missing = [path.name for path in listed if not path.exists()]
     if not parts:
         raise RecordingError(f'{folder}: none of its {len(listed)} parts is there: {missing}')
     notes = (f'{len(missing)} of {len(listed)} parts are missing: {", ".join(missing)}',)
-    return _Listing(parts=parts, notes=notes if missing else ())
+    return _Listing(parts=parts, notes=notes if missing else (), messages=messages)
 
 
-def _listed_parts(folder: Path) -> list[str]:
+def _metadata(folder: Path) -> tuple[list[str], int]:
+    """Names of the parts and the number of messages in them, 0 if it is not said."""
     path = folder / 'metadata.yaml'
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-        names = content['rosbag2_bagfile_information']['relative_file_paths']
+        information = content['rosbag2_bagfile_information']
+        names = information['relative_file_paths']
         if not names or not all(isinstance(name, str) for name in names):
             raise TypeError('relative_file_paths names no files')
     except FileNotFoundError:
@@ -135,49 +130,32 @@ def _listed_parts(folder: Path) -> list[str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as err:
         summary = str(err).partition('\n')[0]
         raise RecordingError(f'{path} is damaged ({type(err).__name__}: {summary})') from err
-    return list(names)
+    messages = information.get('message_count')
+    return list(names), messages if isinstance(messages, int) else 0
 
 
-def _open_parts(listing: _Listing, stack: ExitStack) -> tuple[list[Reader], tuple[str, ...]]:
-    readers, notes = [], list(listing.notes)
+def _shortfall(listing: _Listing, files: list[StorageFile]) -> tuple[str, ...]:
+    """Says so if there are fewer messages than ``metadata.yaml`` counts."""
+    found = sum(file.message_count for file in files)
+    if found >= listing.messages:
+        return ()
+    return (f'{found} of the {listing.messages} messages that metadata.yaml counts are there',)
+
+
+def _open_parts(listing: _Listing, stack: ExitStack) -> tuple[list[StorageFile], tuple[str, ...]]:
+    files, notes = [], list(listing.notes)
     for path in listing.parts:
         try:
-            readers.append(stack.enter_context(Reader(_unpacked(path, stack))))
-        except Exception as err:
-            notes.append(f'{path.name} {_why_unreadable(path, err)}')
-        if _has_journal(path):
-            notes.append(f'{path.name}-wal holds messages that were never merged into the bag')
-    return readers, tuple(notes)
+            files.append(StorageFile(path, stack))
+        except (RecordingError, OSError) as err:
+            notes.append(str(err))
+    return files, tuple(notes)
 
 
-def _why_unreadable(path: Path, err: Exception) -> str:
-    if path.stat().st_size == 0:
-        return 'is empty'
-    text = str(err) or type(err).__name__
-    if 'end magic' in text or 'malformed' in text:
-        return f'is cut off ({text}); `mcap recover` or `ros2 bag reindex` may repair a copy'
-    return f'is no readable bag ({text})'
-
-
-def _has_journal(path: Path) -> bool:
-    journal = path.with_name(f'{path.name}-wal')
-    return journal.exists() and journal.stat().st_size > 0
-
-
-def _unpacked(path: Path, stack: ExitStack) -> Path:
-    if path.suffix != '.zstd':
-        return path
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix='monodepth2_bag_')))
-    target = folder / path.stem
-    with zstd.open(path, 'rb') as packed, target.open('wb') as plain:
-        shutil.copyfileobj(packed, plain, 2**20)
-    return target
-
-
-def _merge_topics(readers: list[Reader]) -> tuple[list[Topic], tuple[str, ...]]:
+def _merge_topics(files: list[StorageFile]) -> tuple[list[Topic], tuple[str, ...]]:
     topics: dict[str, Topic] = {}
     notes = []
-    for connection in (link for reader in readers for link in reader.connections):
+    for connection in (link for file in files for link in file.connections):
         name, kind = connection.topic, normal_type(connection.msgtype)
         if not _is_cdr(connection):
             notes.append(f'{name} is not stored as CDR and cannot be read')
@@ -201,20 +179,3 @@ def _is_latched(connection: Connection) -> bool:
     profiles = getattr(connection.ext, 'offered_qos_profiles', ())
     recorded = any(qos.durability == QosDurability.TRANSIENT_LOCAL for qos in profiles)
     return recorded or connection.topic.endswith('/tf_static')
-
-
-def _read_part(
-    reader: Reader, names: frozenset[str], start_ns: int | None, end_ns: int | None
-) -> Iterator[Message]:
-    first_types = {link.topic: normal_type(link.msgtype) for link in reversed(reader.connections)}
-    wanted = [
-        link
-        for link in reader.connections
-        if link.topic in names and normal_type(link.msgtype) == first_types[link.topic]
-    ]
-    if not wanted:
-        return
-    for link, stamp_ns, data in reader.messages(wanted, start=start_ns, stop=end_ns):
-        plain = zstd.decompress(data) if data[:4] == _ZSTD_MAGIC else data
-        kind = first_types[link.topic]
-        yield Message(topic=link.topic, type=kind, stamp_ns=stamp_ns, data=bytes(plain))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes CDR messages to a rosbag2 folder in MCAP that ``ros2 bag``, RViz and Foxglove open.
 
-The message definitions are embedded, and the metadata keeps to version 8, which Humble reads too.
+The message definitions are embedded, every chunk has its checksum, and the metadata keeps to
+version 8, which Humble reads too.
 """
 
 from __future__ import annotations
 
+from binascii import crc32
 from pathlib import Path
+from types import MappingProxyType
 
 from rosbags.interfaces import (
     Connection,
@@ -18,11 +21,34 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2.storage_mcap import McapWriter
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings.cdr import known_type, typestore
 
 _UNSPECIFIED = QosTime(0, 0)
+# Behind kind and length of the record: start, end and size of the chunk.
+_CRC_OFFSET = 9 + 24
+
+
+class _CheckedMcapWriter(McapWriter):
+    """Fills in the checksum of every chunk, which rosbags leaves out."""
+
+    def close_chunk(self) -> None:
+        """Write the chunk, then its checksum into it."""
+        checksum = crc32(self.chunk.bio.getbuffer())
+        start = self.bio.tell()
+        super().close_chunk()
+        end = self.bio.tell()
+        self.bio.seek(start + _CRC_OFFSET)
+        self.bio.write(checksum.to_bytes(4, 'little'))
+        self.bio.seek(end)
+
+
+class _CheckedWriter(Writer):
+    """Writes chunks with checksums."""
+
+    STORAGE_PLUGINS = MappingProxyType({StoragePlugin.MCAP: _CheckedMcapWriter})
 
 
 class RecordingWriter:
@@ -42,7 +68,7 @@ class RecordingWriter:
         self.counts: dict[str, int] = {}
         self._connections: dict[str, Connection] = {}
         try:
-            self._writer = Writer(self.path, version=8, storage_plugin=StoragePlugin.MCAP)
+            self._writer = _CheckedWriter(self.path, version=8, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
         except (WriterError, OSError) as err:
             raise RecordingError(f'cannot create the bag {self.path}: {err}') from err

@@ -98,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         with open_pictures(args.image, topic=args.topic) as source:
             summary = _predict(args, estimator, source)
+            for note in source.notes():
+                print(f'monodepth2 predict: {note}', file=sys.stderr)
     finally:
         estimator.close()
     if not summary.metric and not args.disparity:

@@ -12,17 +12,20 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import CalibrationError, ImageError, RecordingError
+from monodepth2_ros.errors import CalibrationError, RecordingError
 from monodepth2_ros.images import (
     CompressedImage,
-    RawImage,
-    decode,
-    decode_compressed,
     decode_compressed_unexpanded,
     decode_unexpanded,
 )
-from monodepth2_ros.recordings import cdr, choose_camera
-from monodepth2_ros.recordings.cameras import CameraTopics, cameras
+from monodepth2_ros.recordings import choose_camera
+from monodepth2_ros.recordings.cameras import (
+    CameraTopics,
+    cameras,
+    decode_frame,
+    frame_image,
+    frame_stamp_ns,
+)
 from monodepth2_training.data.bag_listing import listing
 
 if TYPE_CHECKING:
@@ -69,10 +72,7 @@ class DriveFrame:
         Raises:
             ImageError: the message is damaged or its encoding is not supported.
         """
-        image = self._image()
-        if isinstance(image, CompressedImage):
-            return decode_compressed(image)
-        return decode(image)
+        return decode_frame(self.message)
 
     def decode_unexpanded(self) -> NDArray[np.uint8]:
         """The same picture, but uint8 [H, W] where it is grey.
@@ -80,16 +80,10 @@ class DriveFrame:
         Raises:
             ImageError: as :meth:`decode`.
         """
-        image = self._image()
+        image = frame_image(self.message)
         if isinstance(image, CompressedImage):
             return decode_compressed_unexpanded(image)
         return decode_unexpanded(image)
-
-    def _image(self) -> RawImage | CompressedImage:
-        try:
-            return cdr.parse_image(self.message)
-        except RecordingError as err:
-            raise ImageError(str(err)) from err
 
 
 def choose_drive_camera(recording: Recording, wanted: str = '') -> DriveCamera:
@@ -162,14 +156,9 @@ def drive_frames(recording: Recording, cameras: Sequence[DriveCamera]) -> Iterat
     """
     index = {camera.topics.image: number for number, camera in enumerate(cameras)}
     for message in recording.messages(list(index)):
-        yield DriveFrame(camera=index[message.topic], stamp_ns=_stamp_ns(message), message=message)
-
-
-def _stamp_ns(message: Message) -> int:
-    try:
-        return cdr.header_stamp_ns(message.data) or message.stamp_ns
-    except RecordingError:
-        return message.stamp_ns
+        yield DriveFrame(
+            camera=index[message.topic], stamp_ns=frame_stamp_ns(message), message=message
+        )
 
 
 def _one_a_namespace(recording: Recording) -> list[CameraTopics]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ConfigError, RecordingError
-from monodepth2_ros.images import CompressedImage, decode, decode_compressed
-from monodepth2_ros.recordings import choose_camera, image_frames, open_recording
+from monodepth2_ros.recordings import choose_camera, open_recording
+from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
 from monodepth2_ros.recordings.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES, has_images
 from monodepth2_ros.recordings.rosbag2 import is_bag_folder
 from monodepth2_training.prediction.image_files import read_image
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monodepth2_ros.geometry.camera import CameraCalibration
-    from monodepth2_ros.images import RawImage
-    from monodepth2_ros.recordings import Recording
+    from monodepth2_ros.recordings import Message, Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +46,8 @@ class PictureSource:
     """Whether the path is one image file."""
     calibration: CameraCalibration | None = None
     """As recorded beside the pictures, if it was."""
+    notes: Callable[[], tuple[str, ...]] = tuple
+    """Says what of a recording is lost or odd; complete when its pictures have been read."""
 
 
 @contextmanager
@@ -69,6 +70,7 @@ def open_pictures(path: Path, *, topic: str = '') -> Iterator[PictureSource]:
                 pictures=_recorded(recording, camera.image),
                 single=False,
                 calibration=recording.calibration(camera.image),
+                notes=lambda: recording.notes,
             )
         return
     if topic:
@@ -101,15 +103,14 @@ def _recorded(recording: Recording, topic: str) -> Iterator[Picture]:
     """Name frames by their number, in a bag also by their stamp."""
     stamped = recording.path.suffix.lower() not in VIDEO_SUFFIXES
     count = 0
-    for stamp_ns, image in image_frames(recording, topic):
-        name = f'{count:06d}_{stamp_ns}' if stamped else f'{count:06d}'
-        yield Picture(name=name, read=_decoder(image))
+    for message in recording.messages([topic]):
+        number = f'{count:06d}'
+        name = f'{number}_{frame_stamp_ns(message)}' if stamped else number
+        yield Picture(name=name, read=_decoder(message))
         count += 1
     if count == 0:
         raise RecordingError(f'{recording.path} has no image on {topic}')
 
 
-def _decoder(image: RawImage | CompressedImage) -> Callable[[], NDArray[np.uint8]]:
-    if isinstance(image, CompressedImage):
-        return lambda: decode_compressed(image)
-    return lambda: decode(image)
+def _decoder(message: Message) -> Callable[[], NDArray[np.uint8]]:
+    return lambda: decode_frame(message)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can still be read of a cut-off or damaged storage file, through an index rebuilt from it.
+
+One pass through the file notes which stretches hold which times; messages are then read stretch
+by stretch, so that memory holds only those whose times overlap.
+"""
+
+from __future__ import annotations
+
+import heapq
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rosbags.interfaces import (
+    Connection,
+    ConnectionExtRosbag2,
+    MessageDefinition,
+    MessageDefinitionFormat,
+)
+from rosbags.rosbag2.errors import ReaderError
+from rosbags.rosbag2.metadata import parse_qos
+
+from monodepth2_ros.errors import RecordingError
+
+_LAST_STAMP_NS = 2**63 - 1
+
+
+class Found(NamedTuple):
+    """A whole message."""
+
+    stamp_ns: int
+    """When it was recorded."""
+    link: int
+    """Number of its connection."""
+    data: Callable[[], bytes | None]
+    """Gives its bytes; None if they turn out to be lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """What the file says about the topic behind a connection's number."""
+
+    topic: str
+    """Name."""
+    type: str
+    """Message type."""
+    format: str
+    """How messages are serialised; ``cdr`` in ROS 2."""
+    qos: str = ''
+    """Offered profiles, YAML."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A piece of the file that is read at once."""
+
+    start_ns: int
+    """Earliest stamp in it."""
+    end_ns: int
+    """Latest stamp in it."""
+    place: Any
+    """Where it is, as the file's reader understands it."""
+
+
+@dataclass(kw_only=True)
+class Survey:
+    """What a pass through a damaged file has found."""
+
+    size: int
+    """Bytes of the file."""
+    cut_off: bool = False
+    """Whether its end is missing."""
+    places: int = 0
+    """Damaged places."""
+    left_out: int = 0
+    """Messages that are there but damaged or incomplete."""
+    expected: int = 0
+    """Messages that the file says it has or had; 0 if it does not say."""
+
+    def note(self, name: str, messages: int, seconds: float) -> str:
+        """What was lost and what was not, for people."""
+        reasons = [f'is cut off after {self.size / 1e6:.2f} MB'] if self.cut_off else []
+        if self.places:
+            reasons.append(f'is damaged in {self.places} place{"s" if self.places > 1 else ""}')
+        elif self.left_out and not self.cut_off:
+            reasons.append('is damaged')
+        what = ' and '.join(reasons) or 'is not readable by its index'
+        total = f' of {self.expected}' if self.expected > messages else ''
+        lost = f', {self.left_out} incomplete or damaged ones left out' if self.left_out else ''
+        return f'{name} {what}: {messages}{total} messages of {seconds:.1f} s were recovered{lost}'
+
+
+class RecoveredFile(ABC):
+    """A damaged storage file; it offers what ``rosbags.rosbag2.Reader`` does.
+
+    Attributes:
+        connections: topics of which something was found.
+        message_count: messages on them.
+        start_time: earliest stamp, ns.
+        end_time: latest stamp, ns, plus 1.
+        note: what was lost and recovered.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and go through it.
+
+        Raises:
+            RecordingError: no message could be recovered.
+            OSError: it cannot be read.
+        """
+        self._stream = path.open('rb')
+        try:
+            self._adopt(path, *self._survey())
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _adopt(
+        self,
+        path: Path,
+        survey: Survey,
+        links: Mapping[int, Link],
+        stretches: Collection[Stretch],
+        counts: Mapping[int, int],
+    ) -> None:
+        self._stretches = sorted(stretches, key=lambda stretch: stretch.start_ns)
+        self.connections = [
+            _connection(number, links[number], counts[number], self)
+            for number in sorted(counts.keys() & links.keys())
+        ]
+        self.message_count = sum(connection.msgcount for connection in self.connections)
+        if not self.message_count:
+            raise RecordingError('no whole message was found in it')
+        survey.left_out += sum(counts.values()) - self.message_count
+        self.start_time = self._stretches[0].start_ns
+        self.end_time = max(stretch.end_ns for stretch in self._stretches) + 1
+        seconds = (self.end_time - 1 - self.start_time) / 1e9
+        self.note = survey.note(path.name, self.message_count, seconds)
+
+    def __enter__(self) -> RecoveredFile:
+        """Give the file itself: it is open from construction."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close it."""
+        self._stream.close()
+
+    def messages(
+        self,
+        connections: Collection[Connection] = (),
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Stream (connection, stamp in ns, data) in time order, as rosbags does."""
+        links = {link.id: link for link in connections or self.connections}
+        first = 0 if start is None else start
+        end = _LAST_STAMP_NS if stop is None else stop
+        waiting: list[tuple[int, int, Found]] = []
+        order = count()
+        for stretch in self._stretches:
+            if stretch.end_ns < first or stretch.start_ns >= end:
+                continue
+            yield from _until(stretch.start_ns, waiting, links)
+            for found in self._read(stretch):
+                if found.link in links and first <= found.stamp_ns < end:
+                    heapq.heappush(waiting, (found.stamp_ns, next(order), found))
+        yield from _until(_LAST_STAMP_NS, waiting, links)
+
+    @abstractmethod
+    def _survey(
+        self,
+    ) -> tuple[Survey, Mapping[int, Link], Collection[Stretch], Mapping[int, int]]:
+        """Go through the file: losses, links by number, stretches, messages by link."""
+
+    @abstractmethod
+    def _read(self, stretch: Stretch) -> Iterator[Found]:
+        """The whole messages of a stretch."""
+
+
+def _until(
+    stamp_ns: int, waiting: list[tuple[int, int, Found]], links: Mapping[int, Connection]
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """Take out of a heap what is earlier than a stamp."""
+    while waiting and waiting[0][0] < stamp_ns:
+        found = heapq.heappop(waiting)[2]
+        data = found.data()
+        if data is not None:
+            yield links[found.link], found.stamp_ns, data
+
+
+def _connection(number: int, link: Link, messages: int, owner: RecoveredFile) -> Connection:
+    try:
+        qos = parse_qos(link.qos)
+    except (ReaderError, TypeError, KeyError, AttributeError):
+        qos = []
+    return Connection(
+        number,
+        link.topic,
+        link.type,
+        MessageDefinition(MessageDefinitionFormat.NONE, ''),
+        '',
+        messages,
+        ConnectionExtRosbag2(link.format, qos),
+        owner,
+    )

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One storage file of a ROS 2 bag: read by its index, and where that fails, without it.
+
+What is compressed is seen from its first bytes. Nothing is lost without a note.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
+
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Reader
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.recordings.mcap_recovery import RecoveredMcap
+from monodepth2_ros.recordings.messages import Message, normal_type
+from monodepth2_ros.recordings.recovery import RecoveredFile
+from monodepth2_ros.recordings.sqlite_recovery import RecoveredSqlite
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_RECOVERED = {'.mcap': RecoveredMcap, '.db3': RecoveredSqlite}
+_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+
+STORAGE_SUFFIXES = tuple(_RECOVERED)
+
+
+def is_storage_file(path: Path) -> bool:
+    """Whether a file name ends like a storage file, compressed or not."""
+    return PurePath(path.name.removesuffix('.zstd')).suffix in STORAGE_SUFFIXES
+
+
+class StorageFile:
+    """An opened storage file.
+
+    Attributes:
+        connections: topics as rosbags describes them.
+        message_count: messages stored, by the index.
+        start_ns: earliest stamp.
+        end_ns: latest stamp.
+    """
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        """Open a file for as long as ``stack`` is open.
+
+        Raises:
+            RecordingError: nothing in it can be read.
+        """
+        self._path = path
+        self._stack = stack
+        self._notes: list[str] = []
+        self._broken: Counter[str] = Counter()
+        if _has_journal(path):
+            self._notes.append(f'{path.name}-wal holds messages that were never merged into it')
+        self._plain = self._unpacked()
+        self._cause: Exception | None = None
+        self._recovery: RecoveredFile | None = None
+        self._indexed = self._opened()
+        reader = self._recovered() if self._indexed is None else self._indexed
+        self.connections = list(reader.connections)
+        self.message_count = int(reader.message_count)
+        self.start_ns, self.end_ns = int(reader.start_time), int(reader.end_time) - 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is lost or odd; damage that the index hides is found while messages are read."""
+        broken = [
+            f'{self._path.name}: {count} messages of {topic} cannot be decompressed'
+            for topic, count in self._broken.items()
+        ]
+        return (*self._notes, *broken)
+
+    def messages(
+        self, names: frozenset[str], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[Message]:
+        """Stream the messages on some topics in time order."""
+        types = {link.topic: normal_type(link.msgtype) for link in reversed(self.connections)}
+        for link, stamp_ns, data in self._stored(names, types, start_ns, end_ns):
+            plain = self._decompressed(link.topic, data)
+            if plain is not None:
+                yield Message(
+                    topic=link.topic, type=types[link.topic], stamp_ns=stamp_ns, data=plain
+                )
+
+    def _stored(
+        self,
+        names: frozenset[str],
+        types: dict[str, str],
+        start_ns: int | None,
+        end_ns: int | None,
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Messages as they are stored; behind damage those that the rebuilt index finds."""
+        stamp, given = start_ns, Counter[str]()
+        if self._indexed is not None and self._recovery is None:
+            links = _wanted(self._indexed, names, types)
+            found = self._by_index(self._indexed, links, start_ns, end_ns) if links else ()
+            for link, stamp_ns, data in found:
+                given = given if stamp_ns == stamp else Counter()
+                given[link.topic] += 1
+                stamp = stamp_ns
+                yield link, stamp_ns, data
+            if self._cause is None:
+                return
+        try:
+            reader = self._recovered()
+        except RecordingError as err:
+            raise self._cause or err from err
+        for link, stamp_ns, data in reader.messages(_wanted(reader, names, types), stamp, end_ns):
+            if stamp_ns == stamp and given[link.topic] > 0:
+                given[link.topic] -= 1
+            else:
+                yield link, stamp_ns, data
+
+    def _by_index(
+        self, reader: Reader, links: list[Connection], start_ns: int | None, end_ns: int | None
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Messages by the index, up to damage, which becomes the cause of a recovery."""
+        count = 0
+        try:
+            for link, stamp_ns, data in reader.messages(links, start_ns, end_ns):
+                count += 1
+                yield link, stamp_ns, data
+        except Exception as err:
+            self._cause = err
+            return
+        whole = (start_ns or 0) <= self.start_ns and (end_ns is None or end_ns > self.end_ns)
+        indexed = sum(link.msgcount for link in links)
+        note = f'{self._path.name}: {count} of {indexed} messages of its index were found'
+        if whole and count < indexed and note not in self._notes:
+            self._notes.append(note)
+
+    def _opened(self) -> Reader | None:
+        """The file with its index; None if that cannot be read."""
+        try:
+            return self._stack.enter_context(Reader(self._plain))
+        except Exception as err:
+            self._cause = err
+            return None
+
+    def _recovered(self) -> RecoveredFile:
+        """The file without its index: from the first damage on it is read so."""
+        if self._recovery is not None:
+            return self._recovery
+        name, cause = self._path.name, str(self._cause) or type(self._cause).__name__
+        if self._plain.stat().st_size == 0:
+            raise RecordingError(f'{name} is empty')
+        try:
+            recovery = self._stack.enter_context(_RECOVERED[self._plain.suffix](self._plain))
+        except (RecordingError, OSError) as err:
+            raise RecordingError(f'{name} is no readable bag ({cause}): {err}') from err
+        self._recovery = recovery
+        self._notes.append(recovery.note)
+        return recovery
+
+    def _unpacked(self) -> Path:
+        """The file itself, or what its compressed form holds, as far as that is there."""
+        if self._path.suffix != '.zstd':
+            return self._path
+        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix='monodepth2_bag_')))
+        target = folder / self._path.stem
+        try:
+            with zstd.open(self._path, 'rb') as packed, target.open('wb') as plain:
+                shutil.copyfileobj(packed, plain, 2**20)
+        except (EOFError, zstd.ZstdError) as err:
+            self._notes.append(f'{self._path.name} cannot be unpacked to its end ({err})')
+        return target
+
+    def _decompressed(self, topic: str, data: bytes) -> bytes | None:
+        """A message as it was written; None if it is compressed and damaged."""
+        if data[:4] != _ZSTD_MAGIC:
+            return bytes(data)
+        try:
+            return bytes(zstd.decompress(data))
+        except zstd.ZstdError:
+            self._broken[topic] += 1
+            return None
+
+
+def _wanted(
+    reader: Reader | RecoveredFile, names: frozenset[str], types: dict[str, str]
+) -> list[Connection]:
+    """The connections of some topics, of their first type alone."""
+    return [
+        link
+        for link in reader.connections
+        if link.topic in names and normal_type(link.msgtype) == types.get(link.topic)
+    ]
+
+
+def _has_journal(path: Path) -> bool:
+    journal = path.with_name(f'{path.name}-wal')
+    return journal.exists() and journal.stat().st_size > 0
