@@ -1,8 +1,149 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of triplets for the trainer, every sample once an epoch and resumable to the sample."""
+"""Batches of triplets for Lightning; a run can go on at any batch of an epoch."""
 
 from __future__ import annotations
 
-from monodepth2_training.data.dataset import TripletBatch
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
-__all__ = ['TripletBatch']
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Sampler
+
+from monodepth2_training.data.dataset import TripletBatch, TripletDataset
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.sampling import EpochSampler, validation_order
+from monodepth2_training.data.triplets import Split
+
+__all__ = ['BatchLoader', 'ResumableLoader', 'TripletBatch', 'TripletDataModule']
+
+
+class BatchLoader:
+    """Gives the batches of a sampler.
+
+    It holds a ``DataLoader`` and is none, so that Lightning leaves the sampler as it is: the
+    samplers here share samples between processes themselves.
+    """
+
+    def __init__(
+        self,
+        dataset: TripletDataset,
+        sampler: Sampler[int] | Sequence[int],
+        *,
+        batch_size: int,
+        workers: int = 0,
+    ) -> None:
+        """Read in ``workers`` processes, or in this one if 0."""
+        self._loader = DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            collate_fn=_as_read,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0,
+        )
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch in this process."""
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[TripletBatch]:
+        """Give the batches; nothing is read before the first is asked for."""
+        yield from self._loader
+
+
+class ResumableLoader(BatchLoader):
+    """Training batches, with the place in the epoch as the state.
+
+    Lightning keeps the state of such a loader in its checkpoints and gives it back on resuming.
+
+    Attributes:
+        sampler: the order of the samples; Lightning tells it the epoch.
+    """
+
+    def __init__(
+        self, dataset: TripletDataset, sampler: EpochSampler, *, workers: int = 0
+    ) -> None:
+        """Read in ``workers`` processes, or in this one if 0."""
+        super().__init__(dataset, sampler, batch_size=sampler.batch_size, workers=workers)
+        self.sampler = sampler
+        self._given = 0
+
+    def __iter__(self) -> Iterator[TripletBatch]:
+        """Give the batches from the sampler's first on, and count them."""
+        self._given = self.sampler.first_batch
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epoch, and number of its batches that were given."""
+        return {'epoch': self.sampler.epoch, 'batches': self._given}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where another loader was, unless that was an epoch's end."""
+        self.sampler.set_epoch(state['epoch'])
+        self.sampler.first_batch = state['batches'] % len(self)
+
+
+class TripletDataModule(LightningDataModule):
+    """The two sides of a split as batches, shared between the processes of a run."""
+
+    def __init__(
+        self,
+        store: FrameStore,
+        split: Split,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        workers: int = 0,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            store: holds the pictures.
+            split: samples of one mode.
+            batch_size: samples of one step in each process.
+            seed: decides the order of the samples, 0 or more.
+            workers: processes that read for each process of the run; 0 for none.
+        """
+        super().__init__()
+        self._store, self._split = store, split
+        self._batch_size, self._seed, self._workers = batch_size, seed, workers
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled batches in whole steps; fewer samples than a batch make one smaller batch.
+
+        Raises:
+            TrainingError: there are fewer samples than processes.
+        """
+        rank, world_size = self._place()
+        sampler = EpochSampler(
+            len(self._split.training),
+            batch_size=self._batch_size,
+            seed=self._seed,
+            rank=rank,
+            world_size=world_size,
+        )
+        dataset = TripletDataset(self._store, self._split.training)
+        return ResumableLoader(dataset, sampler, workers=self._workers)
+
+    def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
+        """All validation samples in fixed order, or no loader where there are none."""
+        if not self._split.validation:
+            return []
+        rank, world_size = self._place()
+        order = validation_order(len(self._split.validation), rank=rank, world_size=world_size)
+        dataset = TripletDataset(self._store, self._split.validation)
+        return BatchLoader(dataset, order, batch_size=self._batch_size, workers=self._workers)
+
+    def _place(self) -> tuple[int, int]:
+        """Number of this process, and of all; 0 of 1 without a trainer."""
+        trainer = self.trainer
+        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+
+def _as_read(batch: object) -> TripletBatch:
+    """``TripletDataset`` reads whole batches: there is nothing left to collate."""
+    return cast('TripletBatch', batch)

@@ -3,9 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
+
+from monodepth2_training.data.frame_store import FrameStore, StoredCamera
+from monodepth2_training.data.triplets import Sample
 
 
 class TripletBatch(NamedTuple):
@@ -23,3 +31,57 @@ class TripletBatch(NamedTuple):
     """float32 [B, 4, 4], translation in metres; the identity where there is no partner."""
     ids: Tensor
     """int64 [B, 2]: camera and frame index of the target; names a batch in messages."""
+
+
+class TripletDataset(Dataset[TripletBatch]):
+    """Samples of a store by number.
+
+    A whole batch is read at once, each picture copied a single time: from the memory map to its
+    place in the batch. Only paths and numbers go to worker processes.
+    """
+
+    def __init__(self, store: FrameStore, samples: Sequence[Sample]) -> None:
+        """Take samples of one mode, at least one of them."""
+        self._store = store
+        self._frames = np.array([((s.camera, s.target), *s.sources) for s in samples], np.int32)
+        self._K = torch.from_numpy(np.stack([c.camera.K for c in store.cameras])).float()
+        self._T = torch.stack([_T_to_partner(store.cameras, c) for c in range(len(self._K))])
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> TripletBatch:
+        """One sample as a batch of one."""
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> TripletBatch:
+        """Several samples as one batch; a ``DataLoader`` calls this."""
+        frames = self._frames[list(indices)]
+        cameras = torch.from_numpy(frames[..., 0].astype(np.int64))
+        has_partner = (cameras[:, 1:] != cameras[:, :1]).any(dim=1)
+        T = torch.where(has_partner[:, None, None], self._T[cameras[:, 0]], torch.eye(4))
+        return TripletBatch(
+            target=self._pictures(frames[:, 0]),
+            sources=self._pictures(frames[:, 1:]),
+            K=self._K[cameras[:, 0]],
+            K_sources=self._K[cameras[:, 1:]],
+            T_target_to_partner=T,
+            ids=torch.from_numpy(frames[:, 0].astype(np.int64)),
+        )
+
+    def _pictures(self, frames: NDArray[np.int32]) -> Tensor:
+        """Pictures of cameras and indices [..., 2]: uint8 [..., 3, H, W]."""
+        size = (3, self._store.height, self._store.width)
+        pictures = np.empty((*frames.shape[:-1], *size), np.uint8)
+        for place, frame in zip(pictures.reshape(-1, *size), frames.reshape(-1, 2), strict=True):
+            place[...] = self._store.image(int(frame[0]), int(frame[1]))
+        return torch.from_numpy(pictures)
+
+
+def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:
+    """From a camera of a rectified pair to the other, [4, 4]; the identity without a pair."""
+    T = torch.eye(4)
+    if len(cameras) == 2:
+        T[0, 3] = cameras[target].position_m - cameras[1 - target].position_m
+    return T
