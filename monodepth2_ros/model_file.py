@@ -141,6 +141,17 @@ def read_description(path: Path | str) -> ModelDescription:
         return _read_entry(source, read_header(file, source))[1]
 
 
+def is_model_file(path: Path | str) -> bool:
+    """Whether a ``.safetensors`` file holds a model that this package has written.
+
+    Raises:
+        ModelFileError: the file is missing, cut off, or no safetensors file.
+    """
+    source = Path(path)
+    with open_model(source) as file:
+        return _ENTRY in read_header(file, source).metadata
+
+
 def _read_entry(path: Path, header: Header) -> tuple[dict[str, Any], ModelDescription]:
     """Read and check the metadata entry."""
     if _ENTRY not in header.metadata:

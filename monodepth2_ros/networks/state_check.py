@@ -38,7 +38,15 @@ def misfit(config: DepthNetConfig, shapes: Shapes, *, prefix: str = '') -> str:
         shape everything fits.
     """
     state = skeleton(config).state_dict()
-    expected = {prefix + name: tuple(tensor.shape) for name, tensor in state.items()}
+    return differences({prefix + name: tuple(t.shape) for name, t in state.items()}, shapes)
+
+
+def differences(expected: Shapes, shapes: Shapes) -> str:
+    """Say how stored tensors differ from the expected ones, both by name and shape.
+
+    Returns:
+        the first three faults and the number of others; empty if everything fits.
+    """
     faults = [f'{name} is missing' for name in expected if name not in shapes]
     faults += [f'{name} does not belong there' for name in sorted(set(shapes) - set(expected))]
     faults += [
