@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run's figures say in plain words, and what to do next: one small rule a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monodepth2_training.report.trend import FALLING, LEVEL, RISING, trend
+
+LITTLE_KEPT = 0.3
+"""Auto-masks that keep less of the picture point at standing still or steps too small."""
+POOR_DIRECTION_DEG = 10.0
+"""Median error of the translation's direction above which the poses are not trusted."""
+FAR_OFFSET_DEG = 30.0
+"""A common error of the direction that no usual mounting explains."""
+UNSTEADY_SCALE = 0.2
+"""Relative spread of the scale above which one factor does not fit all frames."""
+WRONG_BASELINE = 0.1
+"""Deviation of a stereo model's metres from the odometry's that is no noise."""
+FLAT_DEPTH = 1.3
+"""Far over near depth in a picture below which the network shows next to nothing."""
+FEW_VALIDATE = 10
+"""Fewer validation samples say little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseFacts:
+    """Predicted motion against odometry, in the median over steps."""
+
+    residual_deg: float
+    """Error of the direction, without what is common to all steps."""
+    offset_deg: float
+    """What is common to all steps."""
+    scale: float
+    """Metres of odometry per network unit."""
+    scale_spread: float
+    """Relative standard deviation of the scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """The figures that rules look at."""
+
+    epochs: int
+    """Whole epochs done."""
+    planned: int
+    """Epochs asked for."""
+    training: tuple[float, ...]
+    """Photometric error on training samples, mean of each epoch."""
+    validation: tuple[float, ...]
+    """Photometric error on validation samples after each epoch; empty without any."""
+    samples: int
+    """Samples to train on."""
+    validation_samples: int
+    """Samples to validate with."""
+    cameras: int
+    """Cameras that they come from."""
+    kept_share: float | None
+    """Share of pixels that the auto-mask keeps at last; None without auto-masking."""
+    skipped_steps: int
+    """Steps left out because they were not finite."""
+    metric: bool
+    """Whether the model knows metres."""
+    depth_contrast: float | None = None
+    """Depth that 10 % of a picture are beyond over that 10 % are nearer than, in the median."""
+    pose: PoseFacts | None = None
+    """Motion against odometry, where there is any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """One finding and what to do."""
+
+    finding: str
+    """What the figures say."""
+    action: str
+    """What to do, or why nothing has to be done."""
+    urgent: bool = False
+    """Whether the model should not be used before."""
+
+
+def verdict(facts: Facts) -> str:
+    """The run in one sentence or two."""
+    done = (
+        f'Trained {_count(facts.epochs, "epoch")} on {_count(facts.samples, "sample")} of '
+        f'{_count(facts.cameras, "camera")}'
+    )
+    if not facts.epochs:
+        return f'Stopped within the first epoch, on {_count(facts.samples, "sample")}: resume it.'
+    kind, values = ('validation', facts.validation)
+    if not values:
+        kind, values = 'training', facts.training
+    if not values or min(values) <= 0.0:
+        return f'{done}; nothing was measured on the way.'
+    return f'{done}; {_course(kind, values)}'
+
+
+def _course(kind: str, values: tuple[float, ...]) -> str:
+    """How an error went, and what follows from it."""
+    if len(values) == 1:
+        return f'{kind} photometric error is {values[0]:.4f} after it: one epoch tells no trend.'
+    best = min(values)
+    moved = 'fell' if values[-1] < values[0] else 'went'
+    text = f'{kind} photometric error {moved} from {values[0]:.4f} to {values[-1]:.4f}'
+    if trend(values) == FALLING:
+        return f'{text} and is still falling: train longer.'
+    if trend(values) == RISING:
+        place = values.index(best) + 1
+        return f'{text}, after its best {best:.4f} in epoch {place}: it learns by heart.'
+    return f'{text} and has levelled off.'
+
+
+def advise(facts: Facts) -> tuple[Advice, ...]:
+    """What all rules say, the urgent first."""
+    found = [advice for rule in RULES if (advice := rule(facts)) is not None]
+    return tuple(sorted(found, key=lambda advice: not advice.urgent))
+
+
+def interrupted(facts: Facts) -> Advice | None:
+    """Fewer epochs than planned."""
+    if facts.epochs >= facts.planned:
+        return None
+    return Advice(
+        finding=f'{facts.epochs} of {_count(facts.planned, "epoch")} are done.',
+        action='Go on with the command it was begun with, and --resume.',
+    )
+
+
+def still_falling(facts: Facts) -> Advice | None:
+    """The error still falls when training ends."""
+    values = facts.validation or facts.training
+    if trend(values) != FALLING or facts.epochs < facts.planned:
+        return None
+    return Advice(
+        finding='The error was still falling when training ended.',
+        action=f'Train longer: a run with optimisation.epochs={2 * facts.planned} and '
+        'optimisation.lr_drop_epoch at three quarters of that.',
+    )
+
+
+def rising(facts: Facts) -> Advice | None:
+    """Validation gets worse while training goes on."""
+    if trend(facts.validation) != RISING:
+        return None
+    best = facts.validation.index(min(facts.validation)) + 1
+    return Advice(
+        finding=f'The validation error is lowest after epoch {best} and rises since.',
+        action='The model file holds that best epoch, so more epochs do not help. Record more, '
+        'and other, streets.',
+    )
+
+
+def levelled_off(facts: Facts) -> Advice | None:
+    """Nothing is gained any more."""
+    values = facts.validation or facts.training
+    if trend(values) != LEVEL or len(values) < 3:
+        return None
+    return Advice(
+        finding='The error has levelled off.',
+        action='More epochs of the same give little. What helps now: more recordings, a larger '
+        'input (mono_1024x320), or weights from another drive to begin with.',
+    )
+
+
+def mask_keeps_little(facts: Facts) -> Advice | None:
+    """The auto-mask leaves hardly anything to learn from."""
+    if facts.kept_share is None or facts.kept_share >= LITTLE_KEPT:
+        return None
+    return Advice(
+        finding=f'The auto-mask keeps {facts.kept_share:.0%} of the pixels: most look the same '
+        'without motion.',
+        action='The vehicle stands still, is too slow for the frame rate, or the pictures have no '
+        'texture. Raise triplets.min_motion, leave triplets.keep_standstill off, record driving.',
+        urgent=True,
+    )
+
+
+def flat_depth(facts: Facts) -> Advice | None:
+    """The network shows one depth for everything."""
+    if facts.depth_contrast is None or facts.depth_contrast >= FLAT_DEPTH:
+        return None
+    return Advice(
+        finding='Depth is nearly the same all over each picture: the network has not learnt to '
+        'see it.',
+        action='Begin with weights (network.weights: imagenet), train longer, or look for steps '
+        'that are too small in the sections below.',
+        urgent=True,
+    )
+
+
+def direction_poor(facts: Facts) -> Advice | None:
+    """Predicted motion points elsewhere than the odometry."""
+    if facts.pose is None or facts.pose.residual_deg < POOR_DIRECTION_DEG:
+        return None
+    return Advice(
+        finding=f'Predicted motion is off by {facts.pose.residual_deg:.0f} degrees in the median.',
+        action='If training was long enough: check that the frames are in order, that the camera '
+        'is rectified with its own calibration, and that odometry and images share a clock.',
+        urgent=True,
+    )
+
+
+def camera_looks_elsewhere(facts: Facts) -> Advice | None:
+    """All directions are off by the same large angle."""
+    pose = facts.pose
+    if pose is None or pose.offset_deg < FAR_OFFSET_DEG or pose.residual_deg >= POOR_DIRECTION_DEG:
+        return None
+    return Advice(
+        finding=f'All motion is turned by the same {pose.offset_deg:.0f} degrees.',
+        action='Right for a camera that looks that far from where the vehicle drives. If it '
+        'looks ahead, the frames are in the wrong order or the calibration is not its own.',
+    )
+
+
+def scale_unknown(facts: Facts) -> Advice | None:
+    """Depth is not in metres."""
+    if facts.metric:
+        return None
+    if facts.pose is None or facts.pose.residual_deg >= POOR_DIRECTION_DEG:
+        action = 'Measure the distance to something, divide it by the depth shown there, and pass '
+        return Advice(
+            finding='The scale is unknown: depth is right up to one factor.',
+            action=f'{action}the quotient as the scale of the node and of predict.',
+        )
+    return Advice(
+        finding='The scale is not in the model file: depth is right up to one factor.',
+        action=f'The odometry says {facts.pose.scale:.4g} m for each network unit: pass that as '
+        'the scale of the node and of predict.',
+    )
+
+
+def scale_unsteady(facts: Facts) -> Advice | None:
+    """One factor does not fit all frames."""
+    if facts.pose is None or facts.pose.scale_spread < UNSTEADY_SCALE:
+        return None
+    return Advice(
+        finding=f'The scale varies by {facts.pose.scale_spread:.0%} over the frames.',
+        action='Metres made with one factor are off by about as much. Train longer; if it stays, '
+        'check the odometry, and record more turns and fewer empty roads.',
+    )
+
+
+def baseline_wrong(facts: Facts) -> Advice | None:
+    """A stereo model's metres are not those of the odometry."""
+    if not facts.metric or facts.pose is None:
+        return None
+    if abs(facts.pose.scale - 1.0) < max(WRONG_BASELINE, facts.pose.scale_spread):
+        return None
+    return Advice(
+        finding=f'A metre of this model is {facts.pose.scale:.3g} m by the odometry.',
+        action='Check the baseline in P[0, 3] of the right camera_info, and the odometry.',
+        urgent=True,
+    )
+
+
+def steps_skipped(facts: Facts) -> Advice | None:
+    """Some steps were not finite."""
+    if not facts.skipped_steps:
+        return None
+    return Advice(
+        finding=f'{_count(facts.skipped_steps, "step")} gave no finite number; skipped.',
+        action='A few do no harm. Should there be many: halve optimisation.learning_rate, or '
+        'set optimisation.precision to float32.',
+    )
+
+
+def few_validate(facts: Facts) -> Advice | None:
+    """Validation says little."""
+    if facts.validation_samples >= FEW_VALIDATE:
+        return None
+    return Advice(
+        finding=f'{_count(facts.validation_samples, "sample")} to validate with: best epoch and '
+        'trend are little more than chance.',
+        action='Record longer, or raise triplets.validation.',
+    )
+
+
+RULES: tuple[Callable[[Facts], Advice | None], ...] = (
+    interrupted,
+    still_falling,
+    rising,
+    levelled_off,
+    mask_keeps_little,
+    flat_depth,
+    direction_poor,
+    camera_looks_elsewhere,
+    baseline_wrong,
+    scale_unknown,
+    scale_unsteady,
+    steps_skipped,
+    few_validate,
+)
+"""All rules, in the order in which their advice is given."""
+
+
+def _count(number: int, noun: str) -> str:
+    """``1 epoch``, ``12 epochs``."""
+    return f'{number} {noun}{"" if number == 1 else "s"}'

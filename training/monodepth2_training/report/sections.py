@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sections of a report in the order in which a vehicle's owner asks: each a small function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monodepth2_training.report.curves import draw_curves, draw_depths
+from monodepth2_training.report.page import (
+    Section,
+    bullets,
+    commands,
+    facts_table,
+    figure,
+    findings,
+    note,
+    paragraph,
+    picture_grid,
+    table,
+)
+from monodepth2_training.report.pose_charts import draw_poses
+from monodepth2_training.run.model import stereo_scale
+
+if TYPE_CHECKING:
+    from monodepth2_ros.model_description import Scale
+    from monodepth2_training.report.advice import Advice, Facts
+    from monodepth2_training.report.observation import Observation
+    from monodepth2_training.report.poses import PoseComparison
+    from monodepth2_training.report.record import RunRecord
+
+_MODES = {
+    'mono': 'one camera, neighbouring frames',
+    'stereo': 'the two cameras of a pair',
+    'mono_stereo': 'neighbouring frames and both cameras of a pair',
+}
+_COMPRESSED = '/compressed'
+
+
+def data_section(record: RunRecord) -> Section:
+    """What was learnt from."""
+    rows = [('learnt from', _MODES[record.config.mode])]
+    store = record.store
+    if store is not None:
+        counts = [len(store.frames(camera)) for camera in range(len(store.cameras))]
+        rows.append(('recordings', ', '.join(store.sources)))
+        rows += [
+            (
+                f'camera {camera.name}',
+                f'{count} pictures of {camera.image_topic}, seen as {store.width}x{store.height} '
+                f'with fx {camera.camera.fx_px:.1f} px; {_size_of(camera.source.camera)}',
+            )
+            for camera, count in zip(store.cameras, counts, strict=True)
+        ]
+        tally = ', '.join(f'{n} {outcome}' for outcome, n in store.tally.items() if n)
+        rows.append(('images', tally or 'no tally was kept'))
+    if record.split is not None:
+        rows += [('samples', sentence) for sentence in record.split.notes]
+    rows.append(('network', _network(record)))
+    seconds = sum(record.per_epoch('seconds'))
+    if seconds:
+        rows.append(('time', f'{_duration(seconds)} for {len(record.epochs)} epoch(s)'))
+    return Section(name='data', title='What it learnt from', body=facts_table(rows))
+
+
+def scale_section(record: RunRecord, scale: Scale | None) -> Section:
+    """Whether depth is in metres."""
+    if scale is None:
+        text = (
+            'Depth is relative: right up to one factor that this model does not know. One camera '
+            'alone cannot tell a small near street from a large far one.'
+        )
+    else:
+        spread = f', spread {scale.spread:.1%}' if scale.spread else ''
+        text = (
+            f'Depth is metric: {scale.value:g} m for each network unit by {scale.method}{spread}.'
+        )
+    return Section(name='scale', title='Metres or not', body=paragraph(text))
+
+
+def curves_section(record: RunRecord) -> Section:
+    """How training went."""
+    svg = draw_curves(record)
+    body = paragraph('Nothing was written down: the run ended within its first steps.')
+    if svg:
+        extra = (
+            '' if record.config.loss.automasking else ' Auto-masking is off: every pixel counts.'
+        )
+        body = figure(
+            svg,
+            'Lower is better for the error. Validation frames are never trained on and not '
+            f'augmented, so that they may well lie below training.{extra}',
+        )
+    return Section(name='curves', title='How training went', body=body)
+
+
+def pictures_section(
+    grids: Sequence[tuple[str, list[tuple[str, bytes]]]], origin: str, *, unseen: bool
+) -> Section:
+    """What the networks make of some frames."""
+    which = 'never trained on' if unseen else 'from training, for want of validation frames'
+    lead = note(
+        f'Frames {which}, by {origin}. Near is bright in the disparity. Blue pixels are left out '
+        'by the auto-mask, because they look as much alike without motion. Errors: black is none; '
+        'with depth and motion there should be less than without.'
+    )
+    body = lead + ''.join(picture_grid(title, pictures) for title, pictures in grids)
+    return Section(name='pictures', title='What it sees', body=body)
+
+
+def poses_section(comparisons: Mapping[str, PoseComparison], reason: str) -> Section:
+    """Predicted motion against odometry; ``reason`` says why there is nothing to compare."""
+    title = 'Motion against odometry'
+    if not comparisons:
+        return Section(name='poses', title=title, body=paragraph(reason))
+    rows = [
+        (
+            name,
+            str(len(c.ratio)),
+            f'{np.median(c.direction_deg):.1f}°',
+            f'{c.offset_deg:.1f}°',
+            f'{np.median(c.residual_deg):.1f}°',
+            f'{c.scale:.4g}',
+            f'{c.scale_spread:.1%}',
+            f'{c.path_error_m:.2f} m of {c.path_length_m:.0f} m',
+        )
+        for name, c in comparisons.items()
+    ]
+    header = (
+        'camera',
+        'steps',
+        'direction error',
+        'in common',
+        'what is left',
+        'm per unit',
+        'its spread',
+        'path error',
+    )
+    longest = max(comparisons.values(), key=lambda c: len(c.ratio))
+    caption = (
+        'Medians over steps. The direction error takes the camera to look straight ahead; '
+        '"in common" is the angle that all steps share, which a pitched, turned or rear camera '
+        'explains. Metres per unit and its spread (middle 68 % of the frames) are what a metric '
+        'scale would be made of. The path error is the root mean square distance of both paths.'
+    )
+    body = table(header, rows) + figure(draw_poses(longest), caption)
+    return Section(name='poses', title=title, body=body)
+
+
+def depth_section(observation: Observation, *, metric: bool) -> Section:
+    """How far things are said to be."""
+    unit = 'm' if metric else 'network units'
+    near, middle, far = np.median(observation.depth, axis=0)
+    text = (
+        f'In the median over {len(observation.depth)} pictures, half of a picture is nearer than '
+        f'{middle:.3g} {unit}, a tenth nearer than {near:.3g} and a tenth farther than {far:.3g}.'
+    )
+    body = paragraph(text) + figure(draw_depths(observation.depth[:, 1], unit))
+    return Section(name='depth', title='Depth', body=body)
+
+
+def guards_section(lines: Sequence[tuple[str, str, bool]]) -> Section:
+    """What the checks of the recording found."""
+    body = (
+        findings(lines) if lines else paragraph('The checks of the recording found nothing wrong.')
+    )
+    return Section(name='guards', title='Checks of the recording', body=body)
+
+
+def advice_section(advice: Sequence[Advice]) -> Section:
+    """What to do next."""
+    items = [(a.finding, a.action, a.urgent) for a in advice]
+    body = findings(items) if items else paragraph('Nothing stands out: use the model.')
+    return Section(name='next', title='What to do next', body=body)
+
+
+def use_section(record: RunRecord, facts: Facts) -> Section:
+    """The commands that use the model."""
+    model = record.folder.model.resolve()
+    if not record.folder.model.is_file():
+        body = paragraph('There is no model file yet: it is written when training ends.')
+        return Section(name='use', title='Use it', body=body)
+    topic = record.store.cameras[0].image_topic if record.store else '/camera/image_raw'
+    transport = ' image_transport:=compressed' if topic.endswith(_COMPRESSED) else ''
+    node = (
+        f'ros2 launch monodepth2_ros depth.launch.py model:={model} '
+        f'image:={topic.removesuffix(_COMPRESSED)}{transport} rviz:=true'
+    )
+    factor = '' if facts.metric else f' --scale {_scale_text(facts)}'
+    lines = [
+        ('Live, from the camera:', node),
+        (
+            'On a recording, a video or pictures:',
+            f'monodepth2 predict --model {model} --image RECORDING --out depth{factor}',
+        ),
+    ]
+    if not facts.metric:
+        lines.insert(
+            1, ('Metres by hand:', f'ros2 param set /depth_node scale {_scale_text(facts)}')
+        )
+    return Section(name='use', title='Use it', body=commands(lines))
+
+
+def missing_note(missing: Sequence[str]) -> Section:
+    """What the report could not look at."""
+    return Section(name='missing', title='What this report lacks', body=bullets(missing))
+
+
+def scale_of(record: RunRecord) -> Scale | None:
+    """The scale as the model file has it, or would have it; None if unknown."""
+    if record.description is not None:
+        return record.description.scale
+    if record.store is None:
+        return None
+    return stereo_scale(record.config, record.store, 0)
+
+
+def _scale_text(facts: Facts) -> str:
+    """The scale by odometry, or a placeholder."""
+    return 'METRES_PER_UNIT' if facts.pose is None else f'{facts.pose.scale:.4g}'
+
+
+def _network(record: RunRecord) -> str:
+    """The networks in words."""
+    config = record.config
+    network = config.network
+    pose = '' if config.mode == 'stereo' else f', pose network {network.pose}'
+    return (
+        f'{network.encoder} at {network.width}x{network.height}{pose}, begun with '
+        f'{network.weights} weights; {config.name}, seed {config.optimisation.seed}'
+    )
+
+
+def _size_of(camera: object) -> str:
+    """The size that the model file states for the camera."""
+    width, height = getattr(camera, 'width', 0), getattr(camera, 'height', 0)
+    return f'rectified and cropped to {width}x{height} before'
+
+
+def _duration(seconds: float) -> str:
+    """Seconds in words."""
+    if seconds < 120:
+        return f'{seconds:.0f} s'
+    minutes = math.floor(seconds / 60)
+    return f'{minutes} min' if minutes < 120 else f'{minutes / 60:.1f} h'

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a run's report: looks at what the run left, at what its networks see, and advises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monodepth2_ros.atomic_file import write_atomically
+from monodepth2_ros.errors import Monodepth2Error, TrainingError
+from monodepth2_training.report import pictures, sections
+from monodepth2_training.report.advice import Facts, PoseFacts, advise, verdict
+from monodepth2_training.report.observation import Observation, observe
+from monodepth2_training.report.page import Section, render_page
+from monodepth2_training.report.poses import LEAST_STEPS, PoseComparison, compare_poses
+from monodepth2_training.report.record import RunRecord, read_run
+from monodepth2_training.report.trained_model import load_trained
+
+if TYPE_CHECKING:
+    from monodepth2_training.data.frame_store import FrameStore
+    from monodepth2_training.data.triplets import Sample, Split
+    from monodepth2_training.model.depth_pose import DepthPoseModel
+
+REPORT = 'report.html'
+"""Name of the report in the run's folder."""
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write the report of a run, finished or not; an existing one is replaced.
+
+    Args:
+        run_folder: what ``monodepth2 train`` wrote.
+
+    Returns:
+        the report: one HTML file that needs no other file and no network.
+
+    Raises:
+        TrainingError: nobody has trained there, or the report cannot be written.
+        ConfigError: the run's configuration is unusable.
+    """
+    record = read_run(run_folder)
+    missing = list(record.missing)
+    look = _look(record, missing)
+    page = _page(record, look, missing)
+    path = run_folder / REPORT
+    try:
+        write_atomically(path, page.encode())
+    except OSError as err:
+        raise TrainingError(f'{path} cannot be written: {err.strerror}') from err
+    return path
+
+
+class _Look:
+    """What the trained networks make of a run's frames.
+
+    Attributes:
+        model: the networks.
+        origin: where their weights come from, in words.
+        store: the frames.
+        unseen: whether the samples are validation's.
+        observation: depth and motion of the samples.
+        comparisons: motion against odometry by name of the camera, where there is any.
+    """
+
+    def __init__(
+        self, model: DepthPoseModel, origin: str, store: FrameStore, split: Split
+    ) -> None:
+        """Run the networks."""
+        self.model, self.origin, self.store = model, origin, store
+        self.unseen = bool(split.validation)
+        samples: tuple[Sample, ...] = split.validation or split.training
+        self.observation: Observation = observe(model, store, samples)
+        self.comparisons: dict[str, PoseComparison] = {}
+        for number, camera in enumerate(store.cameras):
+            frames = store.frames(number)
+            steps = self.observation.steps_of(number)
+            compared = compare_poses(steps, frames.odometry, frames.stamps_ns)
+            if compared is not None:
+                self.comparisons[camera.name] = compared
+
+    @property
+    def pose(self) -> PoseFacts | None:
+        """Motion of the camera with most steps against odometry."""
+        if not self.comparisons:
+            return None
+        best = max(self.comparisons.values(), key=lambda c: len(c.ratio))
+        return PoseFacts(
+            residual_deg=float(np.median(best.residual_deg)),
+            offset_deg=best.offset_deg,
+            scale=best.scale,
+            scale_spread=best.scale_spread,
+        )
+
+
+def _look(record: RunRecord, missing: list[str]) -> _Look | None:
+    """Run the trained networks; None, with the reason in ``missing``, where that cannot be."""
+    if record.store is None or record.split is None:
+        return None
+    try:
+        model, origin = load_trained(record)
+    except Monodepth2Error as err:
+        missing.append(str(err))
+        return None
+    return _Look(model, origin, record.store, record.split)
+
+
+def _page(record: RunRecord, look: _Look | None, missing: list[str]) -> str:
+    """The whole report."""
+    facts = _facts(record, look)
+    parts = [
+        sections.data_section(record),
+        sections.scale_section(record, sections.scale_of(record)),
+        sections.curves_section(record),
+        *_look_sections(record, look, metric=facts.metric),
+        sections.guards_section(()),
+        sections.advice_section(advise(facts)),
+        sections.use_section(record, facts),
+    ]
+    if missing:
+        parts.append(sections.missing_note(missing))
+    title = f'{record.config.name}: {record.folder.path.resolve().name}'
+    notes = [record.config.about] if record.config.about else []
+    return render_page(title, verdict=verdict(facts), notes=notes, sections=parts)
+
+
+def _look_sections(record: RunRecord, look: _Look | None, *, metric: bool) -> list[Section]:
+    """Pictures, motion and depth."""
+    if look is None:
+        return []
+    grids = [
+        (
+            _name(look.store, item),
+            pictures.draw_sample(look.model, look.store, item, record.config.loss),
+        )
+        for item in pictures.choose(look.observation.samples)
+    ]
+    return [
+        sections.pictures_section(grids, look.origin, unseen=look.unseen),
+        sections.poses_section(look.comparisons, _why_no_poses(look)),
+        sections.depth_section(look.observation, metric=metric),
+    ]
+
+
+def _facts(record: RunRecord, look: _Look | None) -> Facts:
+    """The figures that the verdict and the advice are made of."""
+    split, shares = record.split, record.per_epoch('validation_moving_share')
+    shares = shares or record.step_mean_per_epoch('moving_share')
+    skipped = record.per_epoch('skipped_steps')
+    return Facts(
+        epochs=len(record.epochs),
+        planned=record.config.optimisation.epochs,
+        training=record.step_mean_per_epoch('photometric'),
+        validation=record.per_epoch('validation_photometric'),
+        samples=0 if split is None else len(split.training),
+        validation_samples=0 if split is None else len(split.validation),
+        cameras=0 if split is None else len({sample.camera for sample in split.training}),
+        kept_share=shares[-1] if shares and record.config.loss.automasking else None,
+        skipped_steps=int(skipped[-1]) if skipped else 0,
+        metric=sections.scale_of(record) is not None,
+        depth_contrast=None if look is None else _contrast(look.observation),
+        pose=None if look is None else look.pose,
+    )
+
+
+def _contrast(observation: Observation) -> float:
+    """Far over near depth of a picture, in the median."""
+    return float(np.median(observation.depth[:, 2] / observation.depth[:, 0]))
+
+
+def _why_no_poses(look: _Look) -> str:
+    """Why there is nothing to compare."""
+    if not look.observation.steps:
+        return 'Nothing to compare: with both cameras of a pair, motion is not predicted.'
+    tables = [look.store.frames(number) for number in range(len(look.store.cameras))]
+    if all(np.isnan(table.odometry).all() for table in tables):
+        return 'Nothing to compare: the recording has no odometry.'
+    return f'Nothing to compare: fewer than {LEAST_STEPS} steps have odometry and move.'
+
+
+def _name(store: FrameStore, item: Sample) -> str:
+    """A sample in words."""
+    stamps = store.frames(item.camera).stamps_ns
+    seconds = (stamps[item.target] - stamps.min()) / 1e9
+    return f'{store.cameras[item.camera].name}, picture {item.target}, {seconds:.1f} s'
