@@ -18,6 +18,7 @@ from monodepth2_ros import __version__
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
 
 VERBS = {
+    'extract': 'make a frame store of recordings, to train on',
     'generate': 'write a generated drive with exact depth as a bag',
     'import': 'turn an md2 checkpoint folder into a model file',
     'info': 'print what a model file says about itself and verify it',

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -93,9 +92,10 @@ def _write(
     frames: Generator[DriveFrame, None, None], drive: Drive, out: Path, *, replace: bool
 ) -> None:
     """Render and write all frames with a progress line."""
+    from monodepth2_training.commands.progress import ProgressLine
     from monodepth2_training.world.drive_bag import new_bag
 
-    progress = _Progress(len(drive))
+    progress = ProgressLine(len(drive))
     try:
         with closing(frames), new_bag(out, drive.camera, replace=replace) as bag:
             for frame in frames:
@@ -103,37 +103,6 @@ def _write(
                 progress.step()
     finally:
         progress.close()
-
-
-class _Progress:
-    """One line on a terminal: how far, how fast, how long still; elsewhere a line each 10 s."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._live = sys.stderr.isatty()
-        self._period_s = 0.2 if self._live else 10.0
-        self._started_s = self._said_s = time.monotonic()
-
-    def step(self) -> None:
-        """One more frame is written."""
-        self._done += 1
-        now_s = time.monotonic()
-        if now_s - self._said_s < self._period_s and (self._done < self._total or not self._live):
-            return
-        self._said_s = now_s
-        rate = self._done / max(now_s - self._started_s, 1e-9)
-        left_s = (self._total - self._done) / rate
-        filled = 24 * self._done // self._total
-        line = (
-            f'[{"#" * filled}{"." * (24 - filled)}] {self._done}/{self._total} frames  '
-            f'{rate:.1f}/s  {left_s:.0f} s left'
-        )
-        print(f'\r{line}' if self._live else line, end='' if self._live else '\n', file=sys.stderr)
-
-    def close(self) -> None:
-        """Leave the line."""
-        if self._live and self._done:
-            print(file=sys.stderr)
 
 
 def _report(drive: Drive, out: Path, device: str, elapsed_s: float) -> dict[str, object]:

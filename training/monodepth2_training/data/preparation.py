@@ -22,8 +22,11 @@ from monodepth2_training.data.bags import DriveFrame
 from monodepth2_training.data.camera_plan import CameraPlan
 from monodepth2_training.data.picture_motion import motion, small_picture
 
-GROUP = 4
-"""Frames of one camera that are prepared together: as many channels as OpenCV remaps at once."""
+GROUP = 8
+"""Frames of one camera that are one piece of work: a multiple of those remapped at once."""
+
+_PACK = 4
+"""Most channels that OpenCV remaps at once."""
 
 Tail = Future[NDArray[np.uint8] | None]
 """The small picture of the last frame before a group; None if there is none."""
@@ -114,16 +117,15 @@ class Preparation:
 
     def _resized(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """Rectify, crop and resize; uint8 [C, H, W] each."""
-        for start in range(0, len(pictures), GROUP if self._channels == 1 else 1):
-            if self._channels == 3:
-                yield self._planes(pictures[start])
-                continue
-            group = list(pictures[start : start + GROUP])
+        if self._channels == 3:
+            yield from map(self._planes, pictures)
+            return
+        for start in range(0, len(pictures), _PACK):
+            pack = list(pictures[start : start + _PACK])
             # OpenCV has no fast way for two channels.
-            fill = [group[-1]] * (GROUP - len(group)) if len(group) > 1 else []
-            packed = np.asarray(cv2.merge(group + fill), np.uint8)
-            planes = self._planes(packed)
-            yield from (planes[i : i + 1] for i in range(len(group)))
+            fill = [pack[-1]] * (_PACK - len(pack)) if len(pack) > 1 else []
+            planes = self._planes(np.asarray(cv2.merge(pack + fill), np.uint8))
+            yield from (planes[i : i + 1] for i in range(len(pack)))
 
     def _planes(self, channels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Rectify, crop and resize one image [H, W] or [H, W, C] to uint8 [C, h, w]."""

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks for what would spoil the training on a frame store, and says what to do about it.
+
+Motion is the median optical flow between neighbouring frames, as a share of the image width. The
+bands are wide: a KITTI drive at 10 Hz lies at 0.015, between 0.005 and 0.03.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_training.data.frame_store import FrameStore, FrameTable
+
+STANDING_MOTION = 0.001
+"""Below this the camera counts as standing still: a sixth of a pixel at 160 columns."""
+
+_GOOD_MOTION = 0.015
+_LEAST_MOTION, _MOST_MOTION = 0.004, 0.06
+_MOST_STANDING = 0.5
+_MOST_CLIPPED_SHARE = 0.25
+_PLAUSIBLE_BRIGHTNESS = (0.08, 0.92)
+_LEAST_FOCAL_PER_WIDTH, _MOST_FOCAL_PER_WIDTH = 0.2, 4.0
+_LEAST_SHARE_USED = 0.95
+_MOST_SQUEEZE = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong or doubtful."""
+
+    severity: str
+    """``error``: training on it is pointless; ``warning``: it will be worse than it could be."""
+    what: str
+    """What was found, with figures."""
+    fix: str
+    """What to do."""
+
+    def text(self) -> str:
+        """All of it in one line."""
+        return f'{self.severity}: {self.what}; {self.fix}'
+
+
+def check_store(store: FrameStore, *, batch_size: int = 12) -> tuple[Finding, ...]:
+    """Judge a store before it is trained on.
+
+    Args:
+        store: the store.
+        batch_size: triplets that a training step takes.
+
+    Returns:
+        what was found, errors first.
+    """
+    findings = list(_messages(store))
+    for number, camera in enumerate(store.cameras):
+        table = store.frames(number)
+        findings += _focal_length(camera.name, camera.source.camera)
+        findings += _shape(camera.name, camera.source.camera, store)
+        findings += _count(camera.name, table, batch_size)
+        findings += _motion(camera.name, table)
+        findings += _exposure(camera.name, table)
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
+
+
+def _messages(store: FrameStore) -> list[Finding]:
+    """Judge what became of the messages."""
+    tally, details = store.tally, store.document.progress.details
+    fixes = {
+        'another resolution': 'record one resolution in one topic, or extract the other ones '
+        'with their own calibration into another store',
+        'colour among grey': 'record one encoding in one topic',
+        'encoding not supported': 'record one of the encodings in docs/conventions.md',
+        'damaged': 'check the link to the camera and the disk that was recorded on',
+        'repeated stamp': 'check that one driver alone publishes on the topic',
+    }
+    total = sum(tally.values())
+    return [
+        Finding(
+            severity='error' if tally[cause] > (1 - _LEAST_SHARE_USED) * total else 'warning',
+            what=f'{tally[cause]} of {total} messages were skipped: {cause}'
+            + (f' (the first: {details[cause]})' if cause in details else ''),
+            fix=fix,
+        )
+        for cause, fix in fixes.items()
+        if tally.get(cause)
+    ]
+
+
+def _focal_length(name: str, camera: PinholeCamera) -> list[Finding]:
+    """Judge intrinsics that are legal and yet hardly those of a camera."""
+    shares = camera.fx_px / camera.width, camera.fy_px / camera.width
+    if camera.fx_px < 2.0 or camera.fy_px < 2.0:
+        what = f'{name}: fx {camera.fx_px:g} and fy {camera.fy_px:g} are normalised, not in pixels'
+        fix = f'multiply fx and cx by the width ({camera.width}), fy and cy by the height'
+        return [Finding(severity='error', what=what, fix=f'{fix} in the calibration')]
+    if min(shares) > _LEAST_FOCAL_PER_WIDTH and max(shares) < _MOST_FOCAL_PER_WIDTH:
+        return []
+    angle_deg = 2.0 * math.degrees(math.atan(0.5 * camera.width / camera.fx_px))
+    return [
+        Finding(
+            severity='warning',
+            what=f'{name}: fx {camera.fx_px:g} and fy {camera.fy_px:g} at {camera.width} columns '
+            f'would be a view of {angle_deg:.0f} degrees',
+            fix='check that the calibration is for this camera and this resolution',
+        )
+    ]
+
+
+def _shape(name: str, camera: PinholeCamera, store: FrameStore) -> list[Finding]:
+    """Judge how much the resize squeezes the picture."""
+    squeeze = (store.width / store.height) / (camera.width / camera.height)
+    if 1.0 / _MOST_SQUEEZE < squeeze < _MOST_SQUEEZE:
+        return []
+    pixels, shape = store.width * store.height, camera.width / camera.height
+    width = max(32, round(math.sqrt(pixels * shape) / 32) * 32)
+    height = max(32, round(width / shape / 32) * 32)
+    return [
+        Finding(
+            severity='warning',
+            what=f'{name}: pictures of {camera.width}x{camera.height} are squeezed into '
+            f'{store.width}x{store.height}',
+            fix=f'extract with --width {width} --height {height}, and train a network of that '
+            'size',
+        )
+    ]
+
+
+def _count(name: str, table: FrameTable, batch_size: int) -> list[Finding]:
+    """Judge the number of frames that have both neighbours."""
+    inner = _inner_frames(table.part)
+    if inner >= batch_size:
+        return []
+    return [
+        Finding(
+            severity='error',
+            what=f'{name}: {inner} of {len(table)} frames have a neighbour on both sides, fewer '
+            f'than one batch of {batch_size}',
+            fix='record for longer, or lower the batch size',
+        )
+    ]
+
+
+def _inner_frames(part: NDArray[np.int32]) -> int:
+    """Frames between two others of their part."""
+    return int(((part[1:-1] == part[:-2]) & (part[1:-1] == part[2:])).sum())
+
+
+def _motion(name: str, table: FrameTable) -> list[Finding]:
+    """Judge how far the picture moves between neighbours."""
+    motion = table.motion[np.isfinite(table.motion)]
+    if not motion.size:
+        return []
+    standing = float((motion < STANDING_MOTION).mean())
+    if standing > _MOST_STANDING:
+        what = f'{name}: the camera stands still in {standing:.0%} of the frames'
+        fix = 'record while driving; training drops standing frames unless told to keep them'
+        return [Finding(severity='error' if standing > 0.95 else 'warning', what=what, fix=fix)]
+    median = float(np.median(motion[motion >= STANDING_MOTION]))
+    rate_hz = _rate_hz(table)
+    found = f'{name}: neighbours at {rate_hz:.3g} Hz move by {median:.2%} of the width'
+    if median < _LEAST_MOTION:
+        step = math.ceil(_GOOD_MOTION / median)
+        what = f'{found}: too little parallax'
+        fix = f'extract with --keep-every {step} (about {rate_hz / step:.2g} Hz)'
+        return [Finding(severity='warning', what=what, fix=fix)]
+    if median > _MOST_MOTION:
+        wanted_hz = rate_hz * median / _GOOD_MOTION
+        what = f'{found}: too far apart to be matched'
+        fix = f'record at about {wanted_hz:.2g} Hz or drive slower; drop --keep-every if it is set'
+        return [Finding(severity='error', what=what, fix=fix)]
+    return []
+
+
+def _rate_hz(table: FrameTable) -> float:
+    """Frames a second between neighbours, in the median."""
+    steps_ns = np.diff(table.stamps_ns)[np.diff(table.part) == 0]
+    return 1e9 / max(float(np.median(steps_ns)), 1.0) if steps_ns.size else 0.0
+
+
+def _exposure(name: str, table: FrameTable) -> list[Finding]:
+    """Judge how many pixels show nothing because they are black or white."""
+    if not len(table):
+        return []
+    clipped, brightness = float(np.median(table.clipped)), float(np.median(table.brightness))
+    low, high = _PLAUSIBLE_BRIGHTNESS
+    if clipped <= _MOST_CLIPPED_SHARE and low <= brightness <= high:
+        return []
+    wanted = 'longer' if brightness < 0.5 else 'shorter'
+    return [
+        Finding(
+            severity='warning',
+            what=f'{name}: {clipped:.0%} of the pixels are black or white, the mean is '
+            f'{brightness:.0%}',
+            fix=f'set a {wanted} exposure, or let the camera choose it',
+        )
+    ]
