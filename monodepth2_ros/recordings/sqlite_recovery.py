@@ -40,6 +40,8 @@ class RecoveredSqlite(RecoveredFile):
                 leaves, stamps_ns = [], []
         if stamps_ns:
             stretches.append(_stretch(leaves, stamps_ns))
+        # Where the end is missing, the rows that are there do not tell how many there were.
+        survey.expected = 0 if survey.cut_off else survey.expected
         return survey, links, stretches, counts
 
     def _look_into(

@@ -6,7 +6,6 @@ What is compressed is seen from its first bytes. Nothing is lost without a note.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ else:
 
 _RECOVERED = {'.mcap': RecoveredMcap, '.db3': RecoveredSqlite}
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+_PIECE_BYTES = 2**16
 
 STORAGE_SUFFIXES = tuple(_RECOVERED)
 
@@ -167,11 +167,10 @@ class StorageFile:
             return self._path
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix='monodepth2_bag_')))
         target = folder / self._path.stem
-        try:
-            with zstd.open(self._path, 'rb') as packed, target.open('wb') as plain:
-                shutil.copyfileobj(packed, plain, 2**20)
-        except (EOFError, zstd.ZstdError) as err:
-            self._notes.append(f'{self._path.name} cannot be unpacked to its end ({err})')
+        if not _unpack(self._path, target):
+            self._notes.append(
+                f'{self._path.name} cannot be unpacked to its end: it is cut off or damaged'
+            )
         return target
 
     def _decompressed(self, topic: str, data: bytes) -> bytes | None:
@@ -183,6 +182,21 @@ class StorageFile:
         except zstd.ZstdError:
             self._broken[topic] += 1
             return None
+
+
+def _unpack(packed: Path, target: Path) -> bool:
+    """Decompress a file as far as possible; whether that was to its end."""
+    decompressor, rest = zstd.ZstdDecompressor(), b''
+    with packed.open('rb') as source, target.open('wb') as plain:
+        try:
+            while piece := rest or source.read(_PIECE_BYTES):
+                if decompressor.eof:
+                    decompressor = zstd.ZstdDecompressor()
+                plain.write(decompressor.decompress(piece))
+                rest = decompressor.unused_data
+        except zstd.ZstdError:
+            return False
+    return bool(decompressor.eof)
 
 
 def _wanted(
