@@ -39,6 +39,18 @@ def checkpoint_name(epochs: int, step: int | None = None) -> str:
     return f'epoch_{epochs:04d}{"" if step is None else f"_step_{step:08d}"}{SUFFIX}'
 
 
+def checkpoint_epochs(path: Path) -> int:
+    """Whole epochs behind a checkpoint, by its name.
+
+    Raises:
+        CheckpointError: it is not named like one.
+    """
+    match = _NAME.fullmatch(path.name)
+    if match is None:
+        raise CheckpointError(f'{path} is not named like {checkpoint_name(7)}')
+    return int(match[1])
+
+
 def find_checkpoints(folder: Path) -> list[Path]:
     """All checkpoints of a folder by their names, newest first, unverified."""
     if not folder.is_dir():

@@ -7,7 +7,7 @@ draws the same numbers as one that was not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -39,6 +39,7 @@ class DepthTraining(LightningModule):
     Attributes:
         model: the networks.
         guard: keeps steps with NaN or infinity out of the weights.
+        provenance: where the first weights come from; kept in checkpoints.
         validation_skipped: set to leave out the rest of a validation, when the run has to end.
     """
 
@@ -49,6 +50,7 @@ class DepthTraining(LightningModule):
         config: TrainingConfig,
         *,
         precision: torch.dtype = torch.float32,
+        provenance: Mapping[str, str] | None = None,
         describe: Callable[[torch.Tensor], str] = str,
         say: Callable[[str], None] = print,
     ) -> None:
@@ -59,6 +61,7 @@ class DepthTraining(LightningModule):
             objective: what is minimised.
             config: learning rate, schedule, augmentation, seed.
             precision: arithmetic of the networks; weights and loss are float32 all the same.
+            provenance: where the first weights come from, for the model file.
             describe: turns a batch's ids, int64 [B, 2], into words.
             say: where lines for people go.
         """
@@ -66,6 +69,7 @@ class DepthTraining(LightningModule):
         self.model = model
         self.objective = objective
         self.guard = FiniteGuard(config.optimisation.bad_steps, describe)
+        self.provenance = dict(provenance or {})
         self.validation_skipped = False
         self._config = config
         self._precision = precision
@@ -140,12 +144,27 @@ class DepthTraining(LightningModule):
         self._report(wait=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the count of skipped steps."""
+        """Keep the count of skipped steps, and where the first weights came from."""
         checkpoint['skipped_steps'] = self.guard.skipped
+        checkpoint['provenance'] = self.provenance
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on counting."""
         self.guard.skipped = int(checkpoint['skipped_steps'])
+        self.provenance = dict(checkpoint['provenance'])
+        self._set_schedule(checkpoint)
+
+    def _set_schedule(self, checkpoint: dict[str, Any]) -> None:
+        """Let a resumed run follow a rate and a schedule that were changed meanwhile."""
+        settings, schedule = self._config.optimisation, checkpoint['lr_schedulers'][0]
+        factor = settings.learning_rate / schedule['base_lrs'][0]
+        schedule['step_size'] = settings.lr_drop_epoch
+        if factor != 1.0:
+            schedule['base_lrs'] = [settings.learning_rate]
+            schedule['_last_lr'] = [rate * factor for rate in schedule['_last_lr']]
+            for group in checkpoint['optimizer_states'][0]['param_groups']:
+                group['lr'] *= factor
+                group['initial_lr'] = settings.learning_rate
 
     def _report(self, *, wait: bool) -> None:
         """Say which steps were skipped."""

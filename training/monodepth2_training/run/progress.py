@@ -25,10 +25,21 @@ class RunProgress(Callback):
     """Shows epoch, step, loss, rate and time left; also where all other lines go."""
 
     def __init__(
-        self, stream: TextIO = sys.stderr, *, clock_s: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO = sys.stderr,
+        *,
+        process: int = 0,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Write to a stream, by a steady clock."""
+        """Prepare.
+
+        Args:
+            stream: where lines go.
+            process: number of this process among those of the run; the first speaks for all.
+            clock_s: a steady clock.
+        """
         self._stream = stream
+        self._process = process
         self._live = stream.isatty()
         self._period_s = _LIVE_PERIOD_S if self._live else _PLAIN_PERIOD_S
         self._clock_s = clock_s
@@ -36,8 +47,14 @@ class RunProgress(Callback):
         self._epoch_samples = self._epoch_steps = 0
 
     def say(self, line: str) -> None:
-        """Print a line above the live one."""
-        print(f'{_CLEAR if self._live else ""}{line}', file=self._stream, flush=True)
+        """Print a line that all processes have to say, once, above the live one."""
+        if self._process == 0:
+            print(f'{_CLEAR if self._live else ""}{line}', file=self._stream, flush=True)
+
+    def warn(self, line: str) -> None:
+        """Print a line that this process alone has to say."""
+        name = f'process {self._process}: ' if self._process else ''
+        print(f'{_CLEAR if self._live else ""}{name}{line}', file=self._stream, flush=True)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin an epoch."""

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lightning's trainer, set up so that it computes and is silent; all else is done by callbacks."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy
+
+from monodepth2_ros.errors import TrainingError
+from monodepth2_training.checkpoints import VerifiedCheckpointIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lightning.pytorch import LightningDataModule, LightningModule
+    from lightning.pytorch.callbacks import Callback
+
+    from monodepth2_training.run.processes import Processes
+
+_LOGGERS = ('lightning.pytorch', 'lightning.fabric')
+_OUT_OF_MEMORY = re.compile(r'out of memory|not enough memory|can.t allocate memory', re.I)
+
+
+def make_trainer(
+    folder: Path,
+    callbacks: Sequence[Callback],
+    device: torch.device,
+    processes: Processes,
+    *,
+    epochs: int,
+) -> Trainer:
+    """A trainer on a device, or on one for each of several processes."""
+    several = processes.count > 1
+    index = device.index or 0
+    alone: Any = [index] if device.type == 'cuda' else 1
+    with _quiet():
+        return Trainer(
+            accelerator='gpu' if device.type == 'cuda' else 'cpu',
+            devices=processes.local_count if several else alone,
+            num_nodes=processes.machines,
+            strategy=DDPStrategy(gradient_as_bucket_view=True) if several else 'auto',
+            max_epochs=epochs,
+            benchmark=True,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            callbacks=list(callbacks),
+            plugins=[VerifiedCheckpointIO()],
+            default_root_dir=folder,
+        )
+
+
+def fit(
+    trainer: Trainer,
+    module: LightningModule,
+    data: LightningDataModule,
+    *,
+    start: Path | None,
+    batch_size: int,
+) -> None:
+    """Train, from a checkpoint on if one is given.
+
+    Raises:
+        TrainingError: memory is short; anything that the callbacks raise comes through.
+    """
+    try:
+        with _quiet():
+            trainer.fit(module, datamodule=data, ckpt_path=start)
+    except (RuntimeError, MemoryError) as err:
+        if not isinstance(err, MemoryError) and not _OUT_OF_MEMORY.search(str(err)):
+            raise
+        raise TrainingError(
+            f'memory is too short for a batch of {batch_size}: halve it with --set '
+            f'optimisation.batch_size={max(1, batch_size // 2)}, or choose a smaller '
+            'network.width and network.height'
+        ) from err
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's own remarks back; its errors are exceptions."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', module=r'lightning\.')
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the best checkpoint of a run to the model file that the node loads."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from monodepth2_ros import __version__
+from monodepth2_ros.model_description import ModelDescription, Scale
+from monodepth2_ros.model_file import save_model
+from monodepth2_training.checkpoints import load_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monodepth2_training.config import TrainingConfig
+    from monodepth2_training.data.frame_store import FrameStore
+
+LICENCE = 'unknown: that of the recordings decides'
+"""What a model file says about the licence of its weights."""
+
+_DEPTH = 'model.depth_net.'
+_POSE = 'model.pose_net.'
+
+
+def write_model(
+    path: Path,
+    checkpoint: Path,
+    config: TrainingConfig,
+    store: FrameStore,
+    *,
+    facts: Mapping[str, str],
+) -> str:
+    """Write the weights of a checkpoint as a model file.
+
+    Args:
+        path: where to; ends in ``.safetensors``.
+        checkpoint: of a run with this configuration on this store.
+        config: what was trained.
+        store: what it was trained on.
+        facts: more for the provenance, by name.
+
+    Returns:
+        the digest of the model file.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+        ModelFileError: it is one of another network, or the file cannot be written.
+    """
+    loaded = load_checkpoint(checkpoint)
+    description = ModelDescription(
+        network=config.network.depth_net(),
+        depth_range=config.depth_range,
+        resize=store.resize,
+        camera=store.cameras[0].source,
+        scale=stereo_scale(config, store, int(facts.get('samples', 0))),
+        provenance={**_provenance(config, store, loaded), **facts},
+    )
+    state: dict[str, torch.Tensor] = loaded['state_dict']
+    return save_model(path, description, _part(state, _DEPTH), _part(state, _POSE))
+
+
+def stereo_scale(config: TrainingConfig, store: FrameStore, samples: int) -> Scale | None:
+    """Depth is in metres where a pair with a known baseline took part; unknown elsewhere."""
+    if config.mode == 'mono':
+        return None
+    positions_m = [camera.position_m for camera in store.cameras]
+    baseline_m = max(positions_m) - min(positions_m)
+    method = f'stereo baseline of {baseline_m:.4g} m'
+    return Scale(value=1.0, spread=0.0, frames=samples, method=method)
+
+
+def _provenance(
+    config: TrainingConfig, store: FrameStore, loaded: Mapping[str, Any]
+) -> dict[str, str]:
+    """Where the weights come from, in words."""
+    return {
+        'software': f'monodepth2_ros {__version__}, torch {torch.__version__}, '
+        f'Python {platform.python_version()}',
+        'experiment': config.name,
+        'mode': config.mode,
+        'pose': 'none' if config.mode == 'stereo' else config.network.pose,
+        'recordings': ', '.join(store.sources),
+        'seed': str(config.optimisation.seed),
+        'steps': str(loaded['global_step']),
+        'licence': LICENCE,
+        **loaded['provenance'],
+    }
+
+
+def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """The tensors below a prefix, in the usual memory layout."""
+    return {
+        name.removeprefix(prefix): tensor.contiguous()
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }

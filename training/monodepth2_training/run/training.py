@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole run: from configuration and frame store to the model file, begun or resumed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import CheckpointError, TrainingError
+from monodepth2_ros.inference.engines.device import choose_precision
+from monodepth2_training.build import batch_describer, build_module
+from monodepth2_training.checkpoints import (
+    checkpoint_epochs,
+    newest_good,
+    remove_unfinished,
+    verify_checkpoint,
+)
+from monodepth2_training.data.datamodule import TripletDataModule
+from monodepth2_training.data.triplets import make_split
+from monodepth2_training.run.fitting import fit, make_trainer
+from monodepth2_training.run.keeper import CheckpointKeeper
+from monodepth2_training.run.log import RunLog
+from monodepth2_training.run.model import write_model
+from monodepth2_training.run.pictures import RunPictures
+from monodepth2_training.run.processes import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+
+    from monodepth2_training.config import TrainingConfig
+    from monodepth2_training.data.frame_store import FrameStore
+    from monodepth2_training.data.triplets import Split
+    from monodepth2_training.run.folder import RunFolder
+    from monodepth2_training.run.progress import RunProgress
+
+ALONE = Processes()
+"""A run of a single process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run has come to."""
+
+    checkpoint: Path
+    """The best weights, or the last ones without validation."""
+    epochs: int
+    """Whole epochs behind them."""
+    best_validation: float | None
+    """Their photometric error on the validation samples; None without such."""
+    training_samples: int
+    """Samples that were trained on."""
+    validation_samples: int
+    """Samples that were set aside."""
+    steps: int
+    """Steps of the whole run."""
+    skipped_steps: int
+    """Those among them that gave no finite loss or gradient."""
+    seconds: float
+    """Time that this call took to train."""
+
+
+def train(
+    config: TrainingConfig,
+    store: FrameStore,
+    folder: RunFolder,
+    device: torch.device,
+    *,
+    resume: bool,
+    progress: RunProgress,
+    processes: Processes = ALONE,
+) -> Outcome:
+    """Train, and write the model file.
+
+    Args:
+        config: what to train.
+        store: what to train on.
+        folder: where the run lives; locked by the caller.
+        device: where to train.
+        resume: whether to go on from the newest good checkpoint.
+        progress: shows how far it is.
+        processes: this process's place among those of the run.
+
+    Raises:
+        TrainingError: the data does not suffice, the numbers are not finite, or memory is short.
+        CheckpointError: a checkpoint cannot be read or written.
+        TrainingInterrupted: a signal has ended the run.
+    """
+    _check_size(config, store)
+    say = progress.say
+    split = make_split(store, mode=config.mode, settings=config.triplets)
+    for note in (*split.notes, *_batch_note(config, split, processes)):
+        say(note)
+    start = _start(folder, say) if resume else None
+    processes.wait()
+    settings = config.optimisation
+    keeper = CheckpointKeeper(folder.checkpoints, 60.0 * settings.save_every_min)
+    log = RunLog(folder.metrics, folder.tensorboard, config.log.every_steps)
+    pictures = RunPictures(folder.pictures, log, config.log.pictures)
+    epochs = max(settings.epochs, 0 if start is None else checkpoint_epochs(start))
+    callbacks = [progress, log, pictures, keeper]
+    trainer = make_trainer(folder.path, callbacks, device, processes, epochs=epochs)
+    precision, reason = choose_precision(settings.precision, device)
+    say(f'networks in {str(precision).removeprefix("torch.")} ({reason}), loss in float32')
+    module = build_module(
+        config,
+        device,
+        precision=precision,
+        resumed=start is not None,
+        describe=batch_describer(store),
+        say=progress.warn,
+    )
+    data = TripletDataModule(
+        store,
+        split,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        workers=settings.workers,
+    )
+    started_s = time.monotonic()
+    try:
+        fit(trainer, module, data, start=start, batch_size=settings.batch_size)
+    finally:
+        keeper.close()
+        log.close()
+    checkpoint = _best(keeper, folder, say)
+    outcome = Outcome(
+        checkpoint=checkpoint,
+        epochs=checkpoint_epochs(checkpoint),
+        best_validation=keeper.best_value if keeper.best_epochs else None,
+        training_samples=len(split.training),
+        validation_samples=len(split.validation),
+        steps=trainer.global_step,
+        skipped_steps=module.guard.skipped,
+        seconds=time.monotonic() - started_s,
+    )
+    if processes.is_first:
+        write_model(folder.model, checkpoint, config, store, facts=_facts(outcome))
+    return outcome
+
+
+def _check_size(config: TrainingConfig, store: FrameStore) -> None:
+    """Refuse a store whose pictures are not the network's input."""
+    network = config.network
+    if (store.width, store.height) != (network.width, network.height):
+        raise TrainingError(
+            f'{store.path} holds pictures of {store.width}x{store.height}, but {config.name} '
+            f'trains on {network.width}x{network.height}: extract them at that size, or add '
+            f'--set network.width={store.width} --set network.height={store.height}'
+        )
+
+
+def _batch_note(config: TrainingConfig, split: Split, processes: Processes) -> list[str]:
+    """A line on samples that do not fill a batch."""
+    wanted = config.optimisation.batch_size * processes.count
+    found = len(split.training)
+    if found >= wanted:
+        return []
+    return [
+        f'{found} training samples are fewer than a step of {wanted}: each epoch is one step of '
+        f'{found // processes.count * processes.count}; record more for a useful model'
+    ]
+
+
+def _start(folder: RunFolder, say: Callable[[str], None]) -> Path | None:
+    """The checkpoint to go on from; says what is wrong with newer ones."""
+    remove_unfinished(folder.checkpoints)
+    start, faults = newest_good(folder.checkpoints)
+    for fault in faults:
+        say(f'{fault}: it is left out')
+    say('no checkpoint yet: beginning anew' if start is None else f'resuming from {start.name}')
+    return start
+
+
+def _best(keeper: CheckpointKeeper, folder: RunFolder, say: Callable[[str], None]) -> Path:
+    """The best weights; the newest good ones where those are damaged or unknown."""
+    best = keeper.best_path
+    if best is not None:
+        try:
+            verify_checkpoint(best)
+        except CheckpointError as err:
+            say(f'the best weights cannot be used, the newest good ones are: {err}')
+        else:
+            return best
+    newest, faults = newest_good(folder.checkpoints)
+    if newest is None:
+        raise CheckpointError(
+            f'{folder.checkpoints} holds no usable checkpoint ({"; ".join(faults) or "empty"})'
+        )
+    return newest
+
+
+def _facts(outcome: Outcome) -> dict[str, str]:
+    """What the model file says of the run."""
+    best = outcome.best_validation
+    return {
+        'samples': str(outcome.training_samples),
+        'epochs': str(outcome.epochs),
+        'validation loss': 'none' if best is None else f'{best:.5f} (photometric)',
+    }
