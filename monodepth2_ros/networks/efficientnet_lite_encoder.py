@@ -70,7 +70,9 @@ class InvertedResidual(nn.Module):
     Source: Sandler et al., "MobileNetV2", CVPR 2018, section 3.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int, stride: int, expansion: int):
+    def __init__(
+        self, inputs: int, outputs: int, *, kernel: int, stride: int, expansion: int
+    ) -> None:
         super().__init__()
         wide = inputs * expansion
         self.expand = _activated(_pointwise(inputs, wide)) if expansion > 1 else nn.Identity()

@@ -19,7 +19,12 @@ from monodepth2_ros.errors import ConfigError, ModelFileError
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.model_description import ModelDescription, Scale, TrainingCamera
-from monodepth2_ros.model_file import load_model, read_description, save_model
+from monodepth2_ros.model_file import (
+    is_model_file,
+    load_model,
+    read_description,
+    save_model,
+)
 from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
 
 CONFIG = DepthNetConfig(width=96, height=64)
@@ -327,3 +332,13 @@ def test_a_scale_that_is_no_ratio_of_lengths_is_refused(fault: dict[str, Any]) -
     good: dict[str, Any] = {'value': 2.0, 'spread': 0.1, 'frames': 3, 'method': 'by hand'}
     with pytest.raises(ConfigError, match='expected value > 0'):
         Scale(**(good | fault))
+
+
+def test_a_plain_table_of_tensors_is_told_from_a_model_file(saved: Path, tmp_path: Path) -> None:
+    plain = tmp_path / 'plain.safetensors'
+    safetensors.torch.save_file({'x': torch.zeros(2)}, plain)
+    assert is_model_file(saved)
+    assert not is_model_file(plain)
+    plain.write_bytes(b'<html>')
+    with pytest.raises(ModelFileError, match=r'plain\.safetensors'):
+        is_model_file(plain)

@@ -192,6 +192,11 @@ def test_a_file_that_would_execute_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / 'executed').exists()
 
 
+def test_a_misspelt_choice_is_refused_with_the_choices() -> None:
+    with pytest.raises(ModelFileError, match='imagnet is no file, and neither imagenet nor rand'):
+        load_initial_weights(_model(encoder=LITE0, weights='imagnet'))
+
+
 @pytest.mark.parametrize('content', [b'', b'<html>', pickle.dumps([1, 2], protocol=2)])
 @pytest.mark.parametrize('name', ['weights.pth', 'weights.safetensors'])
 def test_files_without_a_table_of_tensors_are_refused_by_name(

@@ -89,7 +89,9 @@ def read_tensors(path: Path) -> State:
             return safetensors.torch.load_file(path)
         content = torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError as err:
-        raise ModelFileError(f'{path} does not exist: {_ALTERNATIVES}') from err
+        raise ModelFileError(
+            f'{path} is no file, and neither imagenet nor random: {_ALTERNATIVES}'
+        ) from err
     except Exception as err:
         reason = (str(err).strip().splitlines() or [type(err).__name__])[0][:120]
         raise ModelFileError(
@@ -178,6 +180,7 @@ def _torchvision_file(encoder: str) -> Path:
     except (OSError, RuntimeError) as err:
         raise ModelFileError(
             f'ImageNet weights of {encoder} cannot be downloaded ({err}): fetch {name} from {url} '
-            f'where there is a network and {_ALTERNATIVES}'
+            f'where there is a network and {_ALTERNATIVES}; weights of {EFFICIENTNET_LITE0} need '
+            'no network'
         ) from err
     return path
