@@ -7,6 +7,7 @@ with a gap between them, are never neighbours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -48,13 +49,14 @@ class Neighbours:
 
 def find_neighbours(table: FrameTable, step: Step) -> tuple[Neighbours, Neighbours]:
     """Earlier and later neighbours of all frames of one camera."""
-    earlier, later = _nobody(len(table)), _nobody(len(table))
+    earlier, later = [], []
     for stretch in stretches(table, max_gap_ns=step.max_ns):
         times = table.stamps_ns[stretch]
         travelled = np.cumsum(_motion_since_last(table, stretch))
-        _place(later, stretch, _ahead(times, travelled, step))
-        _place(earlier, stretch, _mirrored(_ahead(-times[::-1], -travelled[::-1], step)))
-    return earlier, later
+        backward = _mirrored(_ahead(-times[::-1], -travelled[::-1], step))
+        earlier.append(_shifted(backward, stretch.start))
+        later.append(_shifted(_ahead(times, travelled, step), stretch.start))
+    return _joined(earlier), _joined(later)
 
 
 def stretches(table: FrameTable, *, max_gap_ns: int) -> list[slice]:
@@ -123,12 +125,19 @@ def _mirrored(ahead: Neighbours) -> Neighbours:
     )
 
 
-def _nobody(count: int) -> Neighbours:
-    return Neighbours(index=np.full(count, -1), by_time=np.full(count, -1), motion=np.zeros(count))
+def _shifted(part: Neighbours, start: int) -> Neighbours:
+    """Neighbours within a stretch, as indices of the whole camera."""
+    return Neighbours(
+        index=np.where(part.index < 0, -1, part.index + start),
+        by_time=np.where(part.by_time < 0, -1, part.by_time + start),
+        motion=part.motion,
+    )
 
 
-def _place(into: Neighbours, stretch: slice, part: Neighbours) -> None:
-    """Write a stretch's neighbours where they belong, with indices of the whole camera."""
-    into.index[stretch] = np.where(part.index < 0, -1, part.index + stretch.start)
-    into.by_time[stretch] = np.where(part.by_time < 0, -1, part.by_time + stretch.start)
-    into.motion[stretch] = part.motion
+def _joined(parts: Sequence[Neighbours]) -> Neighbours:
+    """The neighbours of consecutive stretches as one."""
+    return Neighbours(
+        index=np.concatenate([part.index for part in parts]),
+        by_time=np.concatenate([part.by_time for part in parts]),
+        motion=np.concatenate([part.motion for part in parts]),
+    )

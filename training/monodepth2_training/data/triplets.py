@@ -137,7 +137,9 @@ def make_split(store: FrameStore, *, mode: str, settings: TripletSettings) -> Sp
     found = []
     for camera in range(len(tables)):
         sources, masks = _choose(camera, tables, times_ns, names, settings)
-        found.append(_items(camera, sources, masks, drops))
+        dropped, reasons = _dropped(masks)
+        drops += reasons
+        found.append(_items(camera, sources)[~dropped])
     items = np.concatenate(found)
     if len(items) == 0:
         raise TrainingError(
@@ -188,21 +190,24 @@ def _choose(
     return sources, masks
 
 
-def _items(
-    camera: int,
-    sources: Sequence[tuple[int, Indices]],
+def _dropped(
     masks: Mapping[str, NDArray[np.bool_]],
-    drops: Counter[str],
-) -> Indices:
-    """Camera and index of the frames of the items that stay, [N, 1 + S, 2]; count the others."""
-    count = len(sources[0][1])
-    dropped = np.zeros(count, np.bool_)
+) -> tuple[NDArray[np.bool_], Counter[str]]:
+    """Which frames are dropped for one reason or another, and how many for which reason first."""
+    dropped = np.zeros_like(next(iter(masks.values())))
+    reasons: Counter[str] = Counter()
     for reason, mask in masks.items():
-        drops[reason] += int((mask & ~dropped).sum())
+        reasons[reason] = int((mask & ~dropped).sum())
         dropped |= mask
+    return dropped, reasons
+
+
+def _items(camera: int, sources: Sequence[tuple[int, Indices]]) -> Indices:
+    """Camera and index of the frames of all a camera's items, [N, 1 + S, 2]."""
+    count = len(sources[0][1])
     frames = [(camera, np.arange(count)), *sources]
     columns = [np.stack([np.full(count, c), index], axis=1) for c, index in frames]
-    return np.stack(columns, axis=1)[~dropped]
+    return np.stack(columns, axis=1)
 
 
 def _divide(items: Indices, times_ns: Sequence[Indices], share: float, note: str) -> Split:
