@@ -23,6 +23,7 @@ VERBS = {
     'import': 'turn an md2 checkpoint folder into a model file',
     'info': 'print what a model file says about itself and verify it',
     'predict': 'compute depth of an image, a folder, a video or a bag',
+    'train': 'train on recordings or a frame store, to a model file',
 }
 """Each verb and what it does; its module is ``commands/<verb>.py``, ``import_md2`` for import."""
 

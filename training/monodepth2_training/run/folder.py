@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -11,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from monodepth2_ros.atomic_file import write_atomically
-from monodepth2_ros.errors import TrainingError
+from monodepth2_ros.errors import ConfigError, TrainingError
+from monodepth2_ros.typed_document import decode
 from monodepth2_training.checkpoints import find_checkpoints
+from monodepth2_training.run.source import RunSource
 
 
 class RunFolder:
@@ -22,7 +25,7 @@ class RunFolder:
         path: the folder.
         config: the configuration as resolved, YAML.
         frames: frame store, where the run has extracted one itself.
-        note: JSON that says which frame store is used.
+        note: JSON that says what is trained on.
         checkpoints: folder of the checkpoints.
         tensorboard: folder of TensorBoard's files.
         metrics: figures of the run, one JSON object a line.
@@ -44,8 +47,8 @@ class RunFolder:
 
     @property
     def has_begun(self) -> bool:
-        """Whether somebody has trained here."""
-        return self.config.exists() or bool(find_checkpoints(self.checkpoints))
+        """Whether a run has been begun here."""
+        return self.note.exists() or bool(find_checkpoints(self.checkpoints))
 
     def make(self) -> None:
         """Make the folder.
@@ -80,20 +83,28 @@ class RunFolder:
             file.flush()
             yield
 
-    def write_store_path(self, store: Path) -> None:
-        """Note which frame store the run uses."""
-        text = json.dumps({'frame_store': str(store.resolve())}, indent=2)
+    def write_source(self, source: RunSource) -> None:
+        """Note what the run trains on."""
+        text = json.dumps(dataclasses.asdict(source), indent=2)
         write_atomically(self.note, f'{text}\n'.encode())
+
+    def read_source(self) -> RunSource:
+        """What the run trains on.
+
+        Raises:
+            TrainingError: there is no usable note; the run has never begun.
+        """
+        try:
+            return decode(RunSource, json.loads(self.note.read_text()), str(self.note))
+        except (OSError, ValueError, ConfigError) as err:
+            raise TrainingError(
+                f'{self.path} holds no run that could be resumed ({err}): leave out --resume'
+            ) from err
 
     def read_store_path(self) -> Path:
         """The frame store that the run uses.
 
         Raises:
-            TrainingError: there is no such note; the run has never begun.
+            TrainingError: there is no usable note; the run has never begun.
         """
-        try:
-            return Path(json.loads(self.note.read_text())['frame_store'])
-        except (OSError, ValueError, KeyError, TypeError) as err:
-            raise TrainingError(
-                f'{self.path} holds no run that could be resumed ({err}): leave out --resume'
-            ) from err
+        return Path(self.read_source().frame_store)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run trains on: a frame store that is there, or recordings that it extracts first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.geometry.calibration_file import load_calibration
+from monodepth2_training.data.extraction import extract
+from monodepth2_training.data.extraction_settings import ExtractionSettings
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.store_document import DOCUMENT
+
+if TYPE_CHECKING:
+    from monodepth2_training.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSource:
+    """What a run trains on, so that it can be resumed without naming it again."""
+
+    frame_store: str
+    """Folder of the frame store."""
+    recordings: tuple[str, ...] = ()
+    """What is extracted into it; empty if the store was given."""
+    extraction: ExtractionSettings = field(default_factory=ExtractionSettings)
+    """How recordings are extracted."""
+    calibration: str = ''
+    """Camera YAML that replaces the recorded calibration; empty for none."""
+
+
+def choose_source(
+    paths: Sequence[Path],
+    frames: Path,
+    config: TrainingConfig,
+    *,
+    cameras: Sequence[str] = (),
+    fps: float = 0.0,
+    calibration: str = '',
+) -> RunSource:
+    """Take one frame store, or recordings that are to be extracted into ``frames``.
+
+    Raises:
+        RecordingError: there is no source, or a frame store among several.
+    """
+    stores = [path for path in paths if (path / DOCUMENT).is_file()]
+    if not paths or (stores and len(paths) > 1):
+        raise RecordingError(
+            f'{len(paths)} sources with {len(stores)} frame store(s) among them: give one or more '
+            'recordings, or one frame store'
+        )
+    if stores:
+        return RunSource(frame_store=str(stores[0].resolve()))
+    settings = ExtractionSettings(
+        width=config.network.width,
+        height=config.network.height,
+        cameras=tuple(cameras),
+        stereo=config.mode != 'mono',
+        fps=fps,
+    )
+    return RunSource(
+        frame_store=str(frames.resolve()),
+        recordings=tuple(str(path.resolve()) for path in paths),
+        extraction=settings,
+        calibration=str(Path(calibration).resolve()) if calibration else '',
+    )
+
+
+def open_source(source: RunSource, watch: Callable[[int, int], None]) -> FrameStore:
+    """Open the frame store; extract it first, or go on extracting it, where that is to be done.
+
+    Raises:
+        RecordingError: the store is damaged, or a recording cannot be read.
+        CalibrationError: a camera has no usable calibration.
+    """
+    store = Path(source.frame_store)
+    if not source.recordings:
+        return FrameStore.open(store)
+    try:
+        return FrameStore.open(store)
+    except RecordingError:
+        calibration = load_calibration(source.calibration) if source.calibration else None
+        recordings = [Path(path) for path in source.recordings]
+        return extract(recordings, store, source.extraction, calibration=calibration, watch=watch)
