@@ -105,7 +105,17 @@ class VideoRecording(_PictureRecording):
             raise RecordingError(
                 f'{path} claims {rate:g} frames a second: give the true rate by fps'
             )
+        self._decoded: int | None = None
         super().__init__(path, _regular(rate), max(count, 1), calibration)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know; where decoding ends is met while reading."""
+        claimed = self.topic(IMAGE_TOPIC).count
+        if self._decoded is None or self._decoded >= claimed:
+            return super().notes
+        note = f'{self._decoded} of the {claimed} frames that the video claims can be decoded'
+        return (*super().notes, note)
 
     def _frames(self, first: int) -> Frames:
         video = cv2.VideoCapture(str(self.path))
@@ -116,6 +126,7 @@ class VideoRecording(_PictureRecording):
             while True:
                 alive, pixels = video.read()
                 if not alive:
+                    self._decoded = index
                     return
                 yield index, pixels
                 index += 1
@@ -145,14 +156,29 @@ class ImageFolderRecording(_PictureRecording):
                 f'{path} holds neither a bag nor images ({", ".join(IMAGE_SUFFIXES)})'
             )
         times = stamps.__getitem__ if stamps and not fps else _regular(fps or _FOLDER_FPS)
+        self._damaged: set[Path] = set()
         super().__init__(path, times, len(self._files), calibration)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know; images that cannot be decoded are met while reading."""
+        if not self._damaged:
+            return super().notes
+        note = (
+            f'{len(self._damaged)} of {len(self._files)} images cannot be decoded and are left '
+            f'out, the first is {min(self._damaged).name}'
+        )
+        return (*super().notes, note)
 
     def _frames(self, first: int) -> Frames:
         for index, file in enumerate(self._files[first:], start=first):
             pixels = cv2.imread(str(file), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
             if pixels is None:
-                raise RecordingError(f'{file} is no image that OpenCV can decode')
-            yield index, pixels
+                self._damaged.add(file)
+            else:
+                yield index, pixels
+        if len(self._damaged) == len(self._files):
+            raise RecordingError(f'{self._files[0]} is no image that OpenCV can decode')
 
 
 def has_images(folder: Path) -> bool:

@@ -8,9 +8,9 @@ stamp.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
@@ -24,6 +24,7 @@ from monodepth2_ros.recordings.messages import (
     Topic,
 )
 
+_Content = TypeVar('_Content')
 _DEPTH_ENCODINGS = ('32FC', '64FC', '32SC', '16SC')
 
 
@@ -135,12 +136,15 @@ class Recording(ABC):
         return wanted if wanted in names else None
 
     def calibration(self, image_topic: str) -> CameraCalibration | None:
-        """The calibration given on opening, else the first recorded beside an image topic."""
+        """The calibration given on opening, else the first recorded beside an image topic.
+
+        Raises:
+            RecordingError: all that was recorded is damaged.
+        """
         if self.given_calibration is not None:
             return self.given_calibration
         name = self.calibration_topic(image_topic)
-        first = next(self.messages([name]), None) if name else None
-        return None if first is None else cdr.parse_calibration(first)
+        return self._first(name, cdr.parse_calibration) if name else None
 
     def _is_camera(self, topic: Topic) -> bool:
         if topic.count == 0 or topic.name.endswith('/compressedDepth'):
@@ -150,14 +154,28 @@ class Recording(ABC):
         return topic.type == IMAGE_TYPE and not self._holds_depth(topic.name)
 
     def _holds_depth(self, name: str) -> bool:
-        first = next(self.messages([name]), None)
-        if first is None:
+        try:
+            picture = self._first(name, cdr.parse_image)
+        except RecordingError:
+            return False
+        if picture is None:
             return True
-        picture = cdr.parse_image(first)
         if not isinstance(picture, RawImage):
             return False
         encoding = picture.encoding.upper()
         return encoding.startswith(_DEPTH_ENCODINGS) or (encoding == '16UC1' and 'depth' in name)
+
+    def _first(self, topic: str, parse: Callable[[Message], _Content]) -> _Content | None:
+        """The first message of a topic that can be parsed; None if there is no message."""
+        failure = None
+        for message in self.messages([topic]):
+            try:
+                return parse(message)
+            except RecordingError as err:
+                failure = failure or err
+        if failure is not None:
+            raise failure
+        return None
 
     def _fail_damaged(self, count: int, stamp_ns: int, err: Exception) -> NoReturn:
         raise RecordingError(

@@ -84,6 +84,17 @@ def test_image_files_keep_their_channels_and_depth(tmp_path, pixels, encoding):
     assert len(frame.data) == pixels.nbytes
 
 
+def test_an_undecodable_picture_of_a_folder_is_left_out_and_counted(tmp_path):
+    folder = write_images(tmp_path / 'images', ['a.png', 'b.png', 'c.png'])
+    (folder / 'b.png').write_bytes(b'no picture')
+    with open_recording(folder) as recording:
+        stamps_ns = [stamp for stamp, _ in image_frames(recording)]
+        assert stamps_ns == [10**9, 10**9 + 2 * 10**8]
+        assert recording.notes == (
+            '1 of 3 images cannot be decoded and are left out, the first is b.png',
+        )
+
+
 def test_undecodable_pictures_are_named(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no picture')
     with (

@@ -15,11 +15,16 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
+from support import make_bag
 
 from monodepth2_ros.errors import ImageError, RecordingError
 from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.cameras import decode_frame
-from monodepth2_ros.recordings.messages import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
+from monodepth2_ros.recordings.messages import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_IMAGE_TYPE,
+    IMAGE_TYPE,
+)
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 TOPIC = '/camera/image_raw/compressed'
@@ -362,6 +367,19 @@ def test_a_frame_that_is_no_image_is_one_to_skip(bags):
     cut = type(first)(topic=TOPIC, type=first.type, stamp_ns=0, data=first.data[:50])
     with pytest.raises(ImageError, match='50 bytes at 0 ns are no sensor_msgs'):
         decode_frame(cut)
+
+
+def test_a_damaged_first_message_hides_neither_camera_nor_calibration(tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic('/camera/camera_info', CAMERA_INFO_TYPE)
+        for index in range(2):
+            image, info = make_bag.image(index, index), make_bag.camera_info(index)
+            writer.write('/camera/image_raw', index, image if index else image[:30])
+            writer.write('/camera/camera_info', index, info if index else info[:30])
+    with open_recording(tmp_path / 'bag') as recording:
+        assert recording.image_topics() == ('/camera/image_raw',)
+        assert recording.calibration('/camera/image_raw') == make_bag.CALIBRATION
 
 
 @pytest.mark.parametrize('share', SHARES)
