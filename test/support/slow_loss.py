@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from monodepth2_training.loss.objective import LossConfig
 from torch.nn import functional
 
 from monodepth2_ros.geometry.depth import DepthRange
-from monodepth2_training.loss.objective import LossConfig
 
 
 @dataclass(frozen=True, kw_only=True)
