@@ -85,10 +85,8 @@ def _entry_points(arguments: dict[str, Any]) -> dict[str, str]:
     return dict(tuple(part.strip() for part in line.split('=')) for line in lines)
 
 
-def _imports_of_the_code() -> set[str]:
-    paths = [
-        p for top in ('monodepth2_ros', 'training', 'launch') for p in (ROOT / top).rglob('*.py')
-    ]
+def _imports_of(*folders: str) -> set[str]:
+    paths = [p for top in folders for p in (ROOT / top).rglob('*.py')]
     nodes = [node for path in paths for node in ast.walk(ast.parse(path.read_text()))]
     plain = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
     froms = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module and not n.level}
@@ -163,12 +161,18 @@ def test_every_entry_point_can_be_called(setup_arguments: dict[str, Any]) -> Non
         assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_every_import_is_a_declared_dependency() -> None:
+def _undeclared(imports: set[str], declared: set[str]) -> set[str]:
+    return {name for name in imports if not PROVIDED_BY.get(name, {name}) & declared}
+
+
+def test_every_import_of_the_robots_code_is_a_declared_dependency() -> None:
     declared = _dependencies() | _requirements('run.txt')
-    undeclared = {
-        name for name in _imports_of_the_code() if not PROVIDED_BY.get(name, {name}) & declared
-    }
-    assert undeclared == set()
+    assert _undeclared(_imports_of('monodepth2_ros', 'launch'), declared) == set()
+
+
+def test_every_import_of_the_trainer_is_a_declared_dependency() -> None:
+    declared = _dependencies() | _requirements('run.txt') | _requirements('train.txt')
+    assert _undeclared(_imports_of('training'), declared) == set()
 
 
 def test_every_requirement_is_pinned_to_one_version() -> None:
@@ -176,7 +180,7 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
     pins = [line for line in lines if line and line[0] != '#']
     assert all(re.fullmatch(r'[a-z0-9-]+==\S+( ; .+)?', line) for line in pins)
     pinned = {line.partition('==')[0] for line in pins}
-    for name in ('run.txt', 'dev.txt', 'ros_wheels.txt'):
+    for name in ('run.txt', 'train.txt', 'dev.txt', 'ros_wheels.txt'):
         assert _requirements(name) <= pinned
 
 
