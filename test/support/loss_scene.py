@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,7 @@ def in_type(views: Views, prediction: Prediction, dtype: torch.dtype) -> tuple[V
     )
 
 
+@functools.lru_cache
 def street(depth_range: DepthRange) -> tuple[Views, Prediction]:
     """A frame of a generated street between its neighbours, with true depth and motion."""
     settings = DriveSettings(
