@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each fault of a frame store is found, told with figures, and comes with what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from monodepth2_training.data import guards
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.frame_store_writer import FrameRecord, open_writer
+from monodepth2_training.data.guards import check_store
+from monodepth2_training.data.store_document import Progress, StoredCamera, StoreDocument
+
+from monodepth2_ros.errors import CalibrationError
+from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
+from monodepth2_ros.model_description import TrainingCamera
+
+SOURCE = PinholeCamera(width=128, height=64, fx_px=100.0, fy_px=100.0, cx_px=63.5, cy_px=31.5)
+
+
+def _store(
+    folder: Path,
+    *,
+    motion: list[float] | None = None,
+    source: PinholeCamera = SOURCE,
+    tally: dict[str, int] | None = None,
+    size: tuple[int, int] = (64, 32),
+    **fields: float,
+) -> FrameStore:
+    motion = motion if motion is not None else [0.015] * 30
+    width, height = size
+    camera = StoredCamera(
+        name='/camera',
+        image_topic='/camera/image_raw',
+        camera=source.resized(width, height),
+        source=TrainingCamera(camera=source),
+        channels=1,
+    )
+    document = StoreDocument(
+        width=width,
+        height=height,
+        resize='bilinear',
+        cameras=(camera,),
+        sources=('drive',),
+        arguments={},
+        progress=Progress(frames=(0,)),
+    )
+    with open_writer(folder, document, afresh=True) as writer:
+        for index, moved in enumerate(motion):
+            record = FrameRecord(
+                stamp_ns=index * 10**8,
+                part=0,
+                motion=float('nan') if index == 0 else moved,
+                **{'brightness': 0.5, 'clipped': 0.01, **fields},
+            )
+            writer.append(0, np.zeros((1, height, width), np.uint8), record)
+        count = len(motion)
+        progress = Progress(frames=(count,), tally=tally or {'stored': count}, complete=True)
+        writer.checkpoint(progress)
+    return FrameStore.open(folder)
+
+
+def test_a_sound_store_gives_no_finding(tmp_path: Path) -> None:
+    assert check_store(_store(tmp_path / 's')) == ()
+
+
+@pytest.mark.parametrize(
+    ('what', 'severity', 'found', 'fix'),
+    [
+        ({'motion': [0.002] * 30}, 'warning', r'10 Hz move by 0\.20% of', '--keep-every 8'),
+        ({'motion': [0.09] * 30}, 'error', 'too far apart', 'record at about 60 Hz'),
+        ({'motion': [0.0] * 20 + [0.02] * 10}, 'warning', 'still in 66% of', 'while driving'),
+        ({'motion': [0.0] * 30}, 'error', 'still in 100% of', 'while driving'),
+        ({'motion': [0.015] * 10}, 'error', '8 of 10 .* one batch of 12', 'lower the batch size'),
+        (
+            {'clipped': 0.4, 'brightness': 0.8},
+            'warning',
+            '40% of the pixels',
+            'shorter exposure',
+        ),
+        ({'brightness': 0.03}, 'warning', 'the mean is 3%', 'longer exposure'),
+        (
+            {'source': replace(SOURCE, fx_px=1.1, fy_px=1.9)},
+            'error',
+            'fx 1.1 and fy 1.9 are normalised',
+            r'multiply fx and cx by the width \(128\)',
+        ),
+        (
+            {'source': replace(SOURCE, fx_px=1000.0, fy_px=1000.0)},
+            'warning',
+            'would be a view of 7 degrees',
+            'for this camera and this resolution',
+        ),
+        ({'size': (192, 32)}, 'warning', '128x64 are squeezed into 192x32', '--width 96'),
+        (
+            {'tally': {'stored': 29, 'another resolution': 10}},
+            'error',
+            '10 of 39 messages were skipped: another resolution',
+            'one resolution in one topic',
+        ),
+        (
+            {'tally': {'stored': 299, 'damaged': 1}},
+            'warning',
+            '1 of 300 messages were skipped: damaged',
+            'check the link',
+        ),
+    ],
+)
+def test_a_fault_is_told_with_its_fix(
+    what: dict, severity: str, found: str, fix: str, tmp_path: Path
+) -> None:
+    findings = check_store(_store(tmp_path / 's', **what))
+    assert [finding.severity for finding in findings] == [severity]
+    assert re.search(found, findings[0].what), findings[0].what
+    assert re.search(fix, findings[0].fix), findings[0].fix
+    assert findings[0].text() == f'{severity}: {findings[0].what}; {findings[0].fix}'
+
+
+def test_errors_come_before_warnings(tmp_path: Path) -> None:
+    store = _store(tmp_path / 's', motion=[0.002] * 8, clipped=0.9)
+    severities = [finding.severity for finding in check_store(store)]
+    assert severities == ['error', 'warning', 'warning']
+
+
+def test_the_batch_size_is_the_callers(tmp_path: Path) -> None:
+    store = _store(tmp_path / 's', motion=[0.015] * 10)
+    assert check_store(store, batch_size=8) == ()
+
+
+def test_the_step_that_is_named_gives_the_motion_that_is_wanted() -> None:
+    assert 8 * 0.002 >= guards._GOOD_MOTION > 7 * 0.002
+
+
+@pytest.mark.parametrize(
+    'K', [(1.1, 0, 0.5, 0, 1.9, 0.5, 0, 0, 1), (-90.0, 0, 63, 0, 90.0, 40, 0, 0, 1)]
+)
+def test_a_normalised_or_negative_calibration_does_not_get_that_far(K: tuple) -> None:
+    with pytest.raises(CalibrationError):
+        CameraCalibration(width=128, height=80, K=K).checked()
