@@ -68,6 +68,7 @@ class RunLog(Callback):
         self._clock_s = clock_s
         self._sums: torch.Tensor | None = None
         self._steps = self._samples = 0
+        self._learning_rate = 0.0
         self._since_s = self._epoch_s = clock_s()
         self._writer: SummaryWriter | None = None
 
@@ -84,6 +85,12 @@ class RunLog(Callback):
         entries = [e for e in read_metrics(self._metrics) if e['step'] <= trainer.global_step]
         self._metrics.write_text(''.join(f'{json.dumps(entry)}\n' for entry in entries))
         self._writer = SummaryWriter(str(self._folder), purge_step=trainer.global_step + 1)
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the rate of this step: after an epoch's last one it is that of the next."""
+        self._learning_rate = float(trainer.optimizers[0].param_groups[0]['lr'])
 
     def on_train_batch_end(
         self,
@@ -129,7 +136,7 @@ class RunLog(Callback):
             return
         *sums, used = self._sums.tolist()
         values = {name: total / max(used, 1) for name, total in zip(TERMS, sums, strict=True)}
-        values['learning_rate'] = trainer.optimizers[0].param_groups[0]['lr']
+        values['learning_rate'] = self._learning_rate
         values['samples_per_s'] = self._samples / max(self._clock_s() - self._since_s, 1e-9)
         self._write('step', trainer.current_epoch, trainer.global_step, values)
         self._sums, self._steps, self._samples = None, 0, 0
