@@ -66,6 +66,8 @@ class Facts:
     """Depth that 10 % of a picture are beyond over that 10 % are nearer than, in the median."""
     pose: PoseFacts | None = None
     """Motion against odometry, where there is any."""
+    run: str = 'RUN'
+    """Path of the run's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,7 @@ def interrupted(facts: Facts) -> Advice | None:
         return None
     return Advice(
         finding=f'{facts.epochs} of {_count(facts.planned, "epoch")} are done.',
-        action='Go on with the command it was begun with, and --resume.',
+        action=f'Go on with: monodepth2 train --out {facts.run} --resume',
     )
 
 
@@ -134,8 +136,8 @@ def still_falling(facts: Facts) -> Advice | None:
         return None
     return Advice(
         finding='The error was still falling when training ended.',
-        action=f'Train longer: a run with optimisation.epochs={2 * facts.planned} and '
-        'optimisation.lr_drop_epoch at three quarters of that.',
+        action=f'Train longer: monodepth2 train --out {facts.run} --resume --epochs '
+        f'{2 * facts.planned}',
     )
 
 

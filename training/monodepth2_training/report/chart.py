@@ -7,10 +7,9 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ INK, BLUE, ORANGE, GREY, LIGHT = '#22303c', '#2b6a99', '#d07a1f', '#7d8a96', '#d
 WIDTH_IN = 7.4
 """Width of a chart: that of the printed page."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     'font.family': 'sans-serif',
     'font.sans-serif': ['Helvetica', 'Arial', 'Liberation Sans', 'DejaVu Sans'],
     'font.size': 8.5,
@@ -43,6 +42,7 @@ _STYLE = {
     'ytick.color': GREY,
     'xtick.major.size': 0.0,
     'ytick.major.size': 0.0,
+    'ytick.minor.size': 0.0,
     'lines.linewidth': 1.6,
     'lines.solid_capstyle': 'round',
     'legend.frameon': False,
@@ -67,13 +67,15 @@ def new_chart(name: str, *, height_in: float) -> Iterator[Chart]:
         name: unique on the page, letters alone; makes names inside the SVG unique.
         height_in: its height in inches.
     """
-    style = {**_STYLE, 'svg.fonttype': 'path', 'svg.hashsalt': name}
-    with mpl.rc_context(style):
+    with mpl.rc_context():
+        # Whatever the user's own matplotlibrc says.
+        mpl.rcdefaults()
+        mpl.rcParams.update({**_STYLE, 'svg.fonttype': 'path', 'svg.hashsalt': name})
         figure = Figure(figsize=(WIDTH_IN, height_in), layout='constrained')
         chart = Chart(figure)
         yield chart
         buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={'Date': None})
+        figure.savefig(buffer, format='svg', metadata={'Date': None})
     chart.svg = _inline(buffer.getvalue(), name)
 
 

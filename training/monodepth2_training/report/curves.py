@@ -22,32 +22,34 @@ MOST_POINTS = 300
 """Longer curves are drawn by the means of as many stretches."""
 
 
-def draw_curves(record: RunRecord) -> str:
-    """All curves of a run as one SVG; empty where nothing was written down."""
-    if not record.steps:
-        return ''
-    with new_chart('curves', height_in=6.6) as chart:
-        grid = chart.figure.add_gridspec(3, 2, height_ratios=(1.5, 1.0, 1.0))
-        main = chart.figure.add_subplot(grid[0, :])
-        _term(main, record, 'photometric')
-        label(main, 'Photometric error', x=_x_name(record), y='mean over pixels and scales')
-        main.legend(loc='upper right')
-        panels = [chart.figure.add_subplot(grid[1 + i // 2, i % 2]) for i in range(4)]
-        _term(panels[0], record, 'smoothness')
-        label(panels[0], _smoothness_title(record))
-        _term(panels[1], record, 'moving_share')
-        label(panels[1], 'Share of pixels that the auto-mask keeps')
-        panels[1].set_ylim(0.0, 1.03)
-        panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-        _steps(panels[2], record, 'learning_rate', step=True)
-        panels[2].set_yscale('log')
-        label(panels[2], 'Learning rate', x=_x_name(record))
-        _steps(panels[3], record, 'samples_per_s')
-        panels[3].set_ylim(bottom=0.0)
-        label(panels[3], 'Samples per second', x=_x_name(record))
-        for axes in (main, *panels):
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-            axes.margins(x=0.02)
+def draw_error(record: RunRecord) -> str:
+    """The photometric error in training and validation as one SVG."""
+    with new_chart('error', height_in=2.7) as chart:
+        axes = chart.figure.add_subplot()
+        _term(axes, record, 'photometric')
+        label(axes, 'Photometric error', x=_x_name(record), y='mean over pixels and scales')
+        axes.legend(loc='upper right')
+        _tick_epochs(axes)
+    return chart.svg
+
+
+def draw_progress(record: RunRecord) -> str:
+    """Smoothness, auto-mask, learning rate and throughput as one SVG."""
+    with new_chart('progress', height_in=3.5) as chart:
+        (smooth, kept), (rate, speed) = chart.figure.subplots(2, 2, sharex=True)
+        _term(smooth, record, 'smoothness')
+        label(smooth, f'Smoothness, weighted by {record.config.loss.smoothness:g}')
+        _term(kept, record, 'moving_share')
+        label(kept, 'Share of pixels that the auto-mask keeps')
+        kept.set_ylim(0.0, 1.03)
+        kept.yaxis.set_major_formatter(PercentFormatter(1.0))
+        _steps(rate, record, 'learning_rate', step=True)
+        rate.set_yscale('log')
+        label(rate, 'Learning rate', x=_x_name(record))
+        _steps(speed, record, 'samples_per_s')
+        speed.set_ylim(bottom=0.0)
+        label(speed, 'Samples per second', x=_x_name(record))
+        _tick_epochs(rate)
     return chart.svg
 
 
@@ -55,7 +57,7 @@ def draw_depths(medians: Floats, unit: str) -> str:
     """How far the middle of each picture is, as one SVG; ``medians`` are [N]."""
     with new_chart('depths', height_in=2.1) as chart:
         axes = chart.figure.add_subplot()
-        axes.hist(medians, bins=min(30, max(5, len(medians) // 3)), color=BLUE, alpha=0.85)
+        axes.hist(medians, bins=min(30, max(5, len(medians) // 3)), color=BLUE, edgecolor='white')
         axes.axvline(float(np.median(medians)), color=ORANGE, linewidth=1.4)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         label(axes, 'Median depth of each picture', x=f'{unit} (line: median)', y='pictures')
@@ -85,9 +87,10 @@ def _x_name(record: RunRecord) -> str:
     return 'epoch' if record.epochs else 'step'
 
 
-def _smoothness_title(record: RunRecord) -> str:
-    """Name of the small panel of weighted terms."""
-    return f'Smoothness, weighted by {record.config.loss.smoothness:g}'
+def _tick_epochs(axes: Axes) -> None:
+    """Whole numbers below the time axis."""
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.margins(x=0.02)
 
 
 def _term(axes: Axes, record: RunRecord, name: str) -> None:
@@ -115,4 +118,4 @@ def _steps(
         x, y = thinned(x, y)
     style = {'color': GREY, 'alpha': 0.45, 'linewidth': 0.8} if faint else {'color': BLUE}
     drawstyle = 'steps-pre' if step else 'default'
-    axes.plot(x, y, drawstyle=drawstyle, label='training, steps', **style)  # type: ignore[arg-type]
+    axes.plot(x, y, drawstyle=drawstyle, label='training, steps', **style)

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the trained networks over frames that were never trained on, and keeps a few figures each.
+"""Runs the trained networks over some frames of a recording, and keeps a few figures of each.
 
-At most ``MOST_SAMPLES`` are looked at, in unbroken stretches spread over the recording, so that a
-report takes seconds and paths can still be followed.
+A limited number is looked at, in unbroken stretches spread over the recording, so that a report
+takes seconds and paths can still be followed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from monodepth2_training.data.triplets import Sample
     from monodepth2_training.model.depth_pose import DepthPoseModel, Prediction
 
-MOST_SAMPLES = 120
-"""Samples that are looked at."""
-
-_STRETCH = 30
 _BATCH = 4
 _PERCENTILES = (10.0, 50.0, 90.0)
 
@@ -58,21 +53,20 @@ def observe(model: DepthPoseModel, store: FrameStore, samples: Sequence[Sample])
     Args:
         model: in evaluation mode on the CPU.
         store: what the samples index.
-        samples: at least one.
+        samples: at least one, in order of camera and time.
     """
-    chosen = choose(samples)
-    dataset = TripletDataset(store, chosen)
+    dataset = TripletDataset(store, samples)
     depths, motions = [], []
-    for begin in range(0, len(chosen), _BATCH):
-        batch = range(begin, min(begin + _BATCH, len(chosen)))
+    for begin in range(0, len(samples), _BATCH):
+        batch = range(begin, min(begin + _BATCH, len(samples)))
         _, prediction = predict(model, dataset, batch)
         depth = disparity_to_depth(prediction.disparities[0].double(), model.depth_range)
         depths.append(np.percentile(depth.flatten(1).numpy(), _PERCENTILES, axis=1).T)
         motions.append(invert_rigid(prediction.T_target_to_sources.double()).numpy())
     return Observation(
-        samples=chosen,
+        samples=tuple(samples),
         depth=np.concatenate(depths),
-        steps=_steps(model.sources, chosen, np.concatenate(motions)),
+        steps=_steps(model.sources, samples, np.concatenate(motions)),
     )
 
 
@@ -86,14 +80,12 @@ def predict(
     return views, prediction
 
 
-def choose(samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """At most ``MOST_SAMPLES`` of them, in evenly spread stretches of neighbours."""
-    if len(samples) <= MOST_SAMPLES:
+def choose(samples: Sequence[Sample], *, stretches: int, length: int) -> tuple[Sample, ...]:
+    """Take ``stretches`` times ``length`` neighbours, evenly spread, or all if they are fewer."""
+    if len(samples) <= stretches * length:
         return tuple(samples)
-    count = MOST_SAMPLES // _STRETCH
-    begins = np.linspace(0, len(samples) - _STRETCH, count).round().astype(int).tolist()
-    begins = [max(b, a + _STRETCH) for a, b in pairwise([-_STRETCH, *begins])]
-    return tuple(samples[i] for begin in begins for i in range(begin, begin + _STRETCH))
+    begins = np.linspace(0, len(samples) - length, stretches).round().astype(int).tolist()
+    return tuple(samples[i] for begin in begins for i in range(begin, begin + length))
 
 
 def _steps(

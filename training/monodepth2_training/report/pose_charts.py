@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from monodepth2_training.report.poses import PoseComparison
 
-_LEAST_SPAN = 0.25
-
 
 def draw_poses(comparison: PoseComparison) -> str:
     """The comparison of one camera as one SVG."""
@@ -36,11 +34,6 @@ def _draw_path(axes: Axes, comparison: PoseComparison) -> None:
         width = 3.5 if colour == GREY else 1.6
         axes.plot(path[:, 0], path[:, 1], color=colour, linewidth=width, label=name)
         axes.plot(path[-1, 0], path[-1, 1], 'o', color=colour, markersize=4.0)
-    both = np.concatenate((comparison.path_odometry_m, comparison.path_predicted_m))
-    centre, length = np.median(both[:, 1]), np.ptp(both[:, 0])
-    half = max(0.5 * np.ptp(both[:, 1]) * 1.15, 0.5 * _LEAST_SPAN * length, 0.5)
-    middle = 0.5 * (both[:, 1].max() + both[:, 1].min()) if half > 0.5 else centre
-    axes.set_ylim(middle - half, middle + half)
     axes.set_aspect('equal', adjustable='datalim')
     label(axes, 'Longest unbroken stretch from above', x='forward, m', y='left, m')
     axes.legend(loc='best')
@@ -50,7 +43,7 @@ def _draw_directions(axes: Axes, comparison: PoseComparison) -> None:
     """How the direction's error is spread."""
     errors = comparison.residual_deg
     top = max(float(np.percentile(errors, 98.0)), 1.0)
-    axes.hist(np.minimum(errors, top), bins=24, range=(0.0, top), color=BLUE, alpha=0.85)
+    axes.hist(np.minimum(errors, top), bins=24, range=(0.0, top), color=BLUE, edgecolor='white')
     axes.axvline(float(np.median(errors)), color=ORANGE, linewidth=1.4)
     label(axes, "Error of the step's direction", x='degrees (line: median)', y='steps')
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monodepth2_training.report.curves import draw_curves, draw_depths
+from monodepth2_training.report.curves import draw_depths, draw_error, draw_progress
 from monodepth2_training.report.page import (
     Section,
     bullets,
@@ -27,6 +27,7 @@ from monodepth2_training.run.model import stereo_scale
 
 if TYPE_CHECKING:
     from monodepth2_ros.model_description import Scale
+    from monodepth2_training.data.guards import Finding
     from monodepth2_training.report.advice import Advice, Facts
     from monodepth2_training.report.observation import Observation
     from monodepth2_training.report.poses import PoseComparison
@@ -56,9 +57,9 @@ def data_section(record: RunRecord) -> Section:
             for camera, count in zip(store.cameras, counts, strict=True)
         ]
         tally = ', '.join(f'{n} {outcome}' for outcome, n in store.tally.items() if n)
-        rows.append(('images', tally or 'no tally was kept'))
+        rows.append(('images', '; '.join((tally, *store.document.progress.notes))))
     if record.split is not None:
-        rows += [('samples', sentence) for sentence in record.split.notes]
+        rows.append(('samples', '; '.join(record.split.notes)))
     rows.append(('network', _network(record)))
     seconds = sum(record.per_epoch('seconds'))
     if seconds:
@@ -83,17 +84,14 @@ def scale_section(record: RunRecord, scale: Scale | None) -> Section:
 
 def curves_section(record: RunRecord) -> Section:
     """How training went."""
-    svg = draw_curves(record)
     body = paragraph('Nothing was written down: the run ended within its first steps.')
-    if svg:
-        extra = (
-            '' if record.config.loss.automasking else ' Auto-masking is off: every pixel counts.'
+    if record.steps:
+        off = '' if record.config.loss.automasking else ' Auto-masking is off: every pixel counts.'
+        caption = (
+            'Lower is better. Validation frames are never trained on and not augmented, so that '
+            'their error may well lie below that of training.'
         )
-        body = figure(
-            svg,
-            'Lower is better for the error. Validation frames are never trained on and not '
-            f'augmented, so that they may well lie below training.{extra}',
-        )
+        body = figure(draw_error(record), caption) + figure(draw_progress(record), off.strip())
     return Section(name='curves', title='How training went', body=body)
 
 
@@ -103,9 +101,9 @@ def pictures_section(
     """What the networks make of some frames."""
     which = 'never trained on' if unseen else 'from training, for want of validation frames'
     lead = note(
-        f'Frames {which}, by {origin}. Near is bright in the disparity. Blue pixels are left out '
-        'by the auto-mask, because they look as much alike without motion. Errors: black is none; '
-        'with depth and motion there should be less than without.'
+        f'Frames {which}, as {origin} sees them. Near is bright in the disparity. Blue pixels are '
+        'left out by the auto-mask, because they look as much alike without motion. Errors: black '
+        'is none; with depth and motion there should be less than without.'
     )
     body = lead + ''.join(picture_grid(title, pictures) for title, pictures in grids)
     return Section(name='pictures', title='What it sees', body=body)
@@ -141,8 +139,9 @@ def poses_section(comparisons: Mapping[str, PoseComparison], reason: str) -> Sec
     )
     longest = max(comparisons.values(), key=lambda c: len(c.ratio))
     caption = (
-        'Medians over steps. The direction error takes the camera to look straight ahead; '
-        '"in common" is the angle that all steps share, which a pitched, turned or rear camera '
+        'The networks have never seen odometry, so that all of the recording may be compared. '
+        'Figures are medians over steps. The direction error takes the camera to look straight '
+        'ahead; "in common" is the angle that all steps share, which a pitched, turned or rear camera '
         'explains. Metres per unit and its spread (middle 68 % of the frames) are what a metric '
         'scale would be made of. The path error is the root mean square distance of both paths.'
     )
@@ -162,11 +161,11 @@ def depth_section(observation: Observation, *, metric: bool) -> Section:
     return Section(name='depth', title='Depth', body=body)
 
 
-def guards_section(lines: Sequence[tuple[str, str, bool]]) -> Section:
+def guards_section(found: Sequence[Finding]) -> Section:
     """What the checks of the recording found."""
-    body = (
-        findings(lines) if lines else paragraph('The checks of the recording found nothing wrong.')
-    )
+    lines = [(f'{f.what}.', f'Fix: {f.fix}.', f.severity == 'error') for f in found]
+    clean = 'Nothing wrong: calibration, number of frames, motion and exposure are as they should.'
+    body = findings(lines) if lines else paragraph(clean)
     return Section(name='guards', title='Checks of the recording', body=body)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import Monodepth2Error, TrainingError
+from monodepth2_training.data.guards import check_store
 from monodepth2_training.report import pictures, sections
 from monodepth2_training.report.advice import Facts, PoseFacts, advise, verdict
-from monodepth2_training.report.observation import Observation, observe
+from monodepth2_training.report.observation import Observation, choose, observe
 from monodepth2_training.report.page import Section, render_page
 from monodepth2_training.report.poses import LEAST_STEPS, PoseComparison, compare_poses
 from monodepth2_training.report.record import RunRecord, read_run
@@ -20,7 +22,7 @@ from monodepth2_training.report.trained_model import load_trained
 
 if TYPE_CHECKING:
     from monodepth2_training.data.frame_store import FrameStore
-    from monodepth2_training.data.triplets import Sample, Split
+    from monodepth2_training.data.triplets import Sample
     from monodepth2_training.model.depth_pose import DepthPoseModel
 
 REPORT = 'report.html'
@@ -52,37 +54,26 @@ def write_report(run_folder: Path) -> Path:
     return path
 
 
-class _Look:
-    """What the trained networks make of a run's frames.
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What the trained networks make of a run's frames."""
 
-    Attributes:
-        model: the networks.
-        origin: where their weights come from, in words.
-        store: the frames.
-        unseen: whether the samples are validation's.
-        observation: depth and motion of the samples.
-        comparisons: motion against odometry by name of the camera, where there is any.
-    """
-
-    def __init__(
-        self, model: DepthPoseModel, origin: str, store: FrameStore, split: Split
-    ) -> None:
-        """Run the networks."""
-        self.model, self.origin, self.store = model, origin, store
-        self.unseen = bool(split.validation)
-        samples: tuple[Sample, ...] = split.validation or split.training
-        self.observation: Observation = observe(model, store, samples)
-        self.comparisons: dict[str, PoseComparison] = {}
-        for number, camera in enumerate(store.cameras):
-            frames = store.frames(number)
-            steps = self.observation.steps_of(number)
-            compared = compare_poses(steps, frames.odometry, frames.stamps_ns)
-            if compared is not None:
-                self.comparisons[camera.name] = compared
+    model: DepthPoseModel
+    """The networks."""
+    origin: str
+    """Where their weights come from, in words."""
+    store: FrameStore
+    """The frames."""
+    unseen: bool
+    """Whether ``observation`` is of validation's frames, for want of which it is of training's."""
+    observation: Observation
+    """Depth and motion of some of those."""
+    comparisons: dict[str, PoseComparison]
+    """Motion against odometry, by camera, over the whole recording and where it is unseen."""
 
     @property
     def pose(self) -> PoseFacts | None:
-        """Motion of the camera with most steps against odometry."""
+        """The comparison with most steps."""
         if not self.comparisons:
             return None
         best = max(self.comparisons.values(), key=lambda c: len(c.ratio))
@@ -94,7 +85,7 @@ class _Look:
         )
 
 
-def _look(record: RunRecord, missing: list[str]) -> _Look | None:
+def _look(record: RunRecord, missing: list[str]) -> Look | None:
     """Run the trained networks; None, with the reason in ``missing``, where that cannot be."""
     if record.store is None or record.split is None:
         return None
@@ -103,10 +94,35 @@ def _look(record: RunRecord, missing: list[str]) -> _Look | None:
     except Monodepth2Error as err:
         missing.append(str(err))
         return None
-    return _Look(model, origin, record.store, record.split)
+    store, split = record.store, record.split
+    every = sorted(split.training + split.validation, key=lambda s: (s.camera, s.target))
+    drive = observe(model, store, choose(every, stretches=2, length=60))
+    observation = drive
+    if split.validation:
+        observation = observe(model, store, choose(split.validation, stretches=2, length=30))
+    return Look(
+        model=model,
+        origin=origin,
+        store=store,
+        unseen=bool(split.validation),
+        observation=observation,
+        comparisons=_compare(store, drive, '')
+        | (_compare(store, observation, ', never trained on') if split.validation else {}),
+    )
 
 
-def _page(record: RunRecord, look: _Look | None, missing: list[str]) -> str:
+def _compare(store: FrameStore, observation: Observation, note: str) -> dict[str, PoseComparison]:
+    """Motion against odometry, by name of the camera and a note."""
+    found = {}
+    for number, camera in enumerate(store.cameras):
+        frames, steps = store.frames(number), observation.steps_of(number)
+        compared = compare_poses(steps, frames.odometry, frames.stamps_ns)
+        if compared is not None:
+            found[f'{camera.name}{note}'] = compared
+    return found
+
+
+def _page(record: RunRecord, look: Look | None, missing: list[str]) -> str:
     """The whole report."""
     facts = _facts(record, look)
     parts = [
@@ -114,7 +130,7 @@ def _page(record: RunRecord, look: _Look | None, missing: list[str]) -> str:
         sections.scale_section(record, sections.scale_of(record)),
         sections.curves_section(record),
         *_look_sections(record, look, metric=facts.metric),
-        sections.guards_section(()),
+        *_guard_sections(record),
         sections.advice_section(advise(facts)),
         sections.use_section(record, facts),
     ]
@@ -125,7 +141,7 @@ def _page(record: RunRecord, look: _Look | None, missing: list[str]) -> str:
     return render_page(title, verdict=verdict(facts), notes=notes, sections=parts)
 
 
-def _look_sections(record: RunRecord, look: _Look | None, *, metric: bool) -> list[Section]:
+def _look_sections(record: RunRecord, look: Look | None, *, metric: bool) -> list[Section]:
     """Pictures, motion and depth."""
     if look is None:
         return []
@@ -143,7 +159,15 @@ def _look_sections(record: RunRecord, look: _Look | None, *, metric: bool) -> li
     ]
 
 
-def _facts(record: RunRecord, look: _Look | None) -> Facts:
+def _guard_sections(record: RunRecord) -> list[Section]:
+    """What the checks of the recording say, where there is one."""
+    if record.store is None:
+        return []
+    found = check_store(record.store, batch_size=record.config.optimisation.batch_size)
+    return [sections.guards_section(found)]
+
+
+def _facts(record: RunRecord, look: Look | None) -> Facts:
     """The figures that the verdict and the advice are made of."""
     split, shares = record.split, record.per_epoch('validation_moving_share')
     shares = shares or record.step_mean_per_epoch('moving_share')
@@ -161,6 +185,7 @@ def _facts(record: RunRecord, look: _Look | None) -> Facts:
         metric=sections.scale_of(record) is not None,
         depth_contrast=None if look is None else _contrast(look.observation),
         pose=None if look is None else look.pose,
+        run=str(record.folder.path),
     )
 
 
@@ -169,7 +194,7 @@ def _contrast(observation: Observation) -> float:
     return float(np.median(observation.depth[:, 2] / observation.depth[:, 0]))
 
 
-def _why_no_poses(look: _Look) -> str:
+def _why_no_poses(look: Look) -> str:
     """Why there is nothing to compare."""
     if not look.observation.steps:
         return 'Nothing to compare: with both cameras of a pair, motion is not predicted.'
