@@ -15,6 +15,7 @@ from monodepth2_training.data.dataset import TripletDataset
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
 from monodepth2_training.data.frame_store_writer import FrameRecord, open_writer
 from monodepth2_training.data.sampling import EpochSampler, validation_order
+from monodepth2_training.data.stereo_unit import stereo_unit_m
 from monodepth2_training.data.store_document import Progress, StoreDocument
 from monodepth2_training.data.triplets import Split, TripletSettings, make_split
 
@@ -109,11 +110,14 @@ def test_each_frame_comes_with_its_cameras_intrinsics(store: FrameStore) -> None
     assert right.K_sources[0, :, 0, 0].tolist() == [11.0, 11.0, 10.0]
 
 
-def test_the_partner_lies_a_baseline_to_the_right_of_the_left_camera(store: FrameStore) -> None:
+def test_the_partner_lies_a_tenth_of_a_unit_to_the_right_of_the_left_camera(
+    store: FrameStore,
+) -> None:
+    assert stereo_unit_m(store.cameras) == pytest.approx(10.0 * BASELINE_M)
     dataset = TripletDataset(store, split_of(store, 'stereo').training)
     left, right = dataset[0], dataset[len(dataset) - 1]
     expected = torch.eye(4)
-    expected[0, 3] = -BASELINE_M
+    expected[0, 3] = -0.1
     torch.testing.assert_close(left.T_target_to_partner[0], expected)
     torch.testing.assert_close(right.T_target_to_partner[0], expected.inverse())
 

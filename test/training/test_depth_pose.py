@@ -224,3 +224,18 @@ def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
         ModelConfig(pose='seperate')
     with pytest.raises(ConfigError, match="encoder 'resnet19' is not known"):
         ModelConfig(pose_encoder='resnet19')
+
+
+@pytest.mark.parametrize('disparity', [0.5, 0.1])
+def test_new_heads_begin_at_the_initial_disparity(disparity: float) -> None:
+    config = ModelConfig(encoder=LITE0, width=96, height=64, initial_disparity=disparity)
+    torch.manual_seed(6)
+    model = DepthPoseModel(config, sources=(PARTNER,)).eval()
+    for predicted in model(_views(_frames(1)[0], [_frames(1)[0]])).disparities:
+        assert float(predicted.detach().mean()) == pytest.approx(disparity, rel=0.5)
+
+
+@pytest.mark.parametrize('disparity', [0.0, 1.0, float('nan')])
+def test_an_initial_disparity_that_is_none_is_refused(disparity: float) -> None:
+    with pytest.raises(ConfigError, match=r'initial_disparity .* between 0 and 1'):
+        ModelConfig(initial_disparity=disparity)

@@ -75,7 +75,7 @@ class Views:
     K_sources: Tensor
     """float32 [B, S, 3, 3], intrinsics of the (flipped) sources in pixels."""
     T_target_to_partner: Tensor
-    """float32 [B, 4, 4] between the (flipped) cameras, translation in metres."""
+    """float32 [B, 4, 4] between the (flipped) cameras, translation in network units."""
 
 
 def augment(

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
+from monodepth2_training.data.stereo_unit import is_stereo_pair, stereo_unit_m
 from monodepth2_training.data.triplets import Sample
 
 
@@ -28,7 +29,7 @@ class TripletBatch(NamedTuple):
     K_sources: Tensor
     """float32 [B, S, 3, 3], intrinsics of the sources' cameras in pixels of H x W."""
     T_target_to_partner: Tensor
-    """float32 [B, 4, 4], translation in metres; the identity where there is no partner."""
+    """float32 [B, 4, 4], translation in network units; the identity where there is no partner."""
     ids: Tensor
     """int64 [B, 2]: camera and frame index of the target; names a batch in messages."""
 
@@ -82,6 +83,7 @@ class TripletDataset(Dataset[TripletBatch]):
 def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:
     """From a camera of a rectified pair to the other, [4, 4]; the identity without a pair."""
     T = torch.eye(4)
-    if len(cameras) == 2:
-        T[0, 3] = cameras[target].position_m - cameras[1 - target].position_m
+    if is_stereo_pair(cameras):
+        step_m = cameras[target].position_m - cameras[1 - target].position_m
+        T[0, 3] = step_m / stereo_unit_m(cameras)
     return T

@@ -25,6 +25,7 @@ from monodepth2_training.data.neighbours import (
     find_partners,
     period_ns,
 )
+from monodepth2_training.data.stereo_unit import is_stereo_pair
 from monodepth2_training.data.time_blocks import choose_blocks, clocks, in_blocks
 
 _SOURCES = {
@@ -151,13 +152,12 @@ def make_split(store: FrameStore, *, mode: str, settings: TripletSettings) -> Sp
 
 def _check_pair(store: FrameStore) -> None:
     """Refuse a store without two cameras at different places."""
-    positions_m = [camera.position_m for camera in store.cameras]
-    if len(positions_m) != 2:
+    if len(store.cameras) != 2:
         raise TrainingError(
-            f'{store.path} has {len(positions_m)} camera(s): a stereo mode needs the two of a '
+            f'{store.path} has {len(store.cameras)} camera(s): a stereo mode needs the two of a '
             'rectified pair; extract both, or train in mode mono'
         )
-    if abs(positions_m[0] - positions_m[1]) < 1e-4:
+    if not is_stereo_pair(store.cameras):
         raise TrainingError(
             f'{store.path} has both cameras at one place: a stereo mode needs the baseline, '
             'which the right camera_info holds in P[0, 3] as minus fx times metres; calibrate '

@@ -7,6 +7,7 @@ next frame is used as it is and that from the previous frame inverted, in every 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,14 +54,22 @@ class ModelConfig:
     ``posecnn`` (seven plain convolutions over two frames)."""
     pose_encoder: str = 'resnet18'
     """Encoder of a ``separate`` or ``separate_all`` pose network."""
+    initial_disparity: float = 0.5
+    """Disparity that new heads give at first. The published start of 0.5 lies at twice the
+    nearest depth; less begins farther away, which a short training has less far to go from."""
     weights: str = 'imagenet'
     """What both encoders begin with: ``imagenet``, ``random`` or the path of a file."""
     pose_weights: str = ''
     """What the pose network begins with, if that shall differ from ``weights``."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown names and sizes that the network cannot restore."""
+        """Refuse unknown names, sizes that the network cannot restore, and no disparity."""
         self.depth_net()
+        if not 0.0 < self.initial_disparity < 1.0:
+            raise ConfigError(
+                f'initial_disparity {self.initial_disparity} is no disparity: expected a number '
+                'between 0 and 1'
+            )
         check_encoder(self.pose_encoder)
         if self.pose not in POSE_VARIANTS:
             raise ConfigError(
@@ -116,6 +125,7 @@ class DepthPoseModel(nn.Module):
         self.sources = tuple(sources)
         self.depth_range = depth_range or DepthRange()
         self.depth_net = DepthNet(config.depth_net())
+        _begin_at(self.depth_net, config.initial_disparity)
         channels = self.depth_net.encoder.channels
         self.pose_net = (
             build_pose_net(config.pose, encoder=config.pose_encoder, features=channels[-1])
@@ -184,6 +194,13 @@ def _maps(decoder: DepthDecoder, features: Features) -> Maps:
     stages = decoder.refine(features)
     with torch.autocast(features[-1].device.type, enabled=False):
         return decoder.read(stages, decoder.scales)
+
+
+def _begin_at(depth_net: DepthNet, disparity: float) -> None:
+    """Shift what new heads give from about 0.5 to about ``disparity``."""
+    for head in depth_net.decoder.heads.values():
+        with torch.no_grad():
+            head.bias += math.log(disparity / (1.0 - disparity))
 
 
 def _check_sources(sources: Sequence[str]) -> None:

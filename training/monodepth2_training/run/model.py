@@ -13,6 +13,7 @@ from monodepth2_ros import __version__
 from monodepth2_ros.model_description import ModelDescription, Scale
 from monodepth2_ros.model_file import save_model
 from monodepth2_training.checkpoints import load_checkpoint
+from monodepth2_training.data.stereo_unit import baseline_m, stereo_unit_m
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,13 +66,11 @@ def write_model(
 
 
 def stereo_scale(config: TrainingConfig, store: FrameStore, samples: int) -> Scale | None:
-    """Depth is in metres where a pair with a known baseline took part; unknown elsewhere."""
+    """Metres in a network unit where a pair with a known baseline took part; unknown elsewhere."""
     if config.mode == 'mono':
         return None
-    positions_m = [camera.position_m for camera in store.cameras]
-    baseline_m = max(positions_m) - min(positions_m)
-    method = f'stereo baseline of {baseline_m:.4g} m'
-    return Scale(value=1.0, spread=0.0, frames=samples, method=method)
+    method = f'stereo baseline of {baseline_m(store.cameras):.4g} m'
+    return Scale(value=stereo_unit_m(store.cameras), spread=0.0, frames=samples, method=method)
 
 
 def _provenance(
