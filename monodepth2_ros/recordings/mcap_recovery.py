@@ -15,7 +15,8 @@ from functools import partial
 
 from monodepth2_ros.recordings import mcap_stream
 from monodepth2_ros.recordings.mcap_stream import Block, Record
-from monodepth2_ros.recordings.recovery import Found, Link, RecoveredFile, Stretch, Survey
+from monodepth2_ros.recordings.recovery import Link, RecoveredFile, Survey
+from monodepth2_ros.recordings.stretches import Found, Stretch
 
 _QOS_KEY = 'offered_qos_profiles'
 
@@ -50,7 +51,7 @@ class RecoveredMcap(RecoveredFile):
         for record in mcap_stream.records(data):
             if record.kind == mcap_stream.MESSAGE:
                 channel, stamp_ns = mcap_stream.message_head(data, record)
-                if intact and _is_credible(stamp_ns, block):
+                if intact and mcap_stream.is_credible(stamp_ns, block):
                     counts[channel] += 1
                     stamps_ns.append(stamp_ns)
                 else:
@@ -63,22 +64,14 @@ class RecoveredMcap(RecoveredFile):
                 definitions.add(data, record, intact=intact)
         return stamps_ns
 
-    def _read(self, stretch: Stretch) -> Iterator[Found]:
+    def _read(self, stretch: Stretch, links: Collection[int]) -> Iterator[Found]:
         block: Block = stretch.place
         data, _ = mcap_stream.unpack(self._stream, block)
         for record in mcap_stream.records(data):
             if record.kind == mcap_stream.MESSAGE:
                 channel, stamp_ns = mcap_stream.message_head(data, record)
-                if _is_credible(stamp_ns, block):
-                    content = partial(bytes, mcap_stream.message_data(data, record))
-                    yield Found(stamp_ns, channel, content)
-
-
-def _is_credible(stamp_ns: int, block: Block) -> bool:
-    """Whether a stamp can be right: inside the chunk's time, unless a checksum has said so."""
-    if block.span_ns is None or block.crc:
-        return True
-    return block.span_ns[0] <= stamp_ns <= block.span_ns[1]
+                if channel in links and mcap_stream.is_credible(stamp_ns, block):
+                    yield Found(stamp_ns, channel, partial(mcap_stream.message_data, data, record))
 
 
 class _Definitions:

@@ -97,6 +97,11 @@ def blocks(stream: BinaryIO, size: int) -> Iterator[Block | None]:
         yield Block(position=run_start, length=position - run_start)
 
 
+def chunk_at(stream: BinaryIO, position: int, size: int) -> Block | None:
+    """The chunk at a position of a file of ``size`` bytes; None if there is none."""
+    return _chunk(_read(stream, position, _HEAD_BYTES), position, size)
+
+
 def is_complete(stream: BinaryIO, size: int) -> bool:
     """Whether a file ends as an MCAP file does."""
     return size > 2 * len(MAGIC) and _read(stream, size - len(MAGIC), len(MAGIC)) == MAGIC
@@ -134,9 +139,16 @@ def message_head(data: bytes, record: Record) -> tuple[int, int]:
     return channel, log_time_ns
 
 
-def message_data(data: bytes, record: Record) -> memoryview:
-    """The data of a message record, without a copy."""
-    return memoryview(data)[record.start + _MESSAGE_HEAD.size : record.end]
+def is_credible(stamp_ns: int, block: Block) -> bool:
+    """Whether a stamp can be right: inside the chunk's time, unless a checksum has said so."""
+    if block.span_ns is None or block.crc:
+        return True
+    return block.span_ns[0] <= stamp_ns <= block.span_ns[1]
+
+
+def message_data(data: bytes, record: Record) -> bytes:
+    """The data of a message record."""
+    return data[record.start + _MESSAGE_HEAD.size : record.end]
 
 
 def _read(stream: BinaryIO, position: int, length: int) -> bytes:

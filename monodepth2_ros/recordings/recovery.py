@@ -7,13 +7,10 @@ by stretch, so that memory holds only those whose times overlap.
 
 from __future__ import annotations
 
-import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from rosbags.interfaces import (
     Connection,
@@ -25,19 +22,7 @@ from rosbags.rosbag2.errors import ReaderError
 from rosbags.rosbag2.metadata import parse_qos
 
 from monodepth2_ros.errors import RecordingError
-
-_LAST_STAMP_NS = 2**63 - 1
-
-
-class Found(NamedTuple):
-    """A whole message."""
-
-    stamp_ns: int
-    """When it was recorded."""
-    link: int
-    """Number of its connection."""
-    data: Callable[[], bytes | None]
-    """Gives its bytes; None if they turn out to be lost."""
+from monodepth2_ros.recordings.stretches import Found, Stretch, in_time_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +37,6 @@ class Link:
     """How messages are serialised; ``cdr`` in ROS 2."""
     qos: str = ''
     """Offered profiles, YAML."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """A piece of the file that is read at once."""
-
-    start_ns: int
-    """Earliest stamp in it."""
-    end_ns: int
-    """Latest stamp in it."""
-    place: Any
-    """Where it is, as the file's reader understands it."""
 
 
 @dataclass(kw_only=True)
@@ -127,7 +100,7 @@ class RecoveredFile(ABC):
         stretches: Collection[Stretch],
         counts: Mapping[int, int],
     ) -> None:
-        self._stretches = sorted(stretches, key=lambda stretch: stretch.start_ns)
+        self._stretches = tuple(stretches)
         self.connections = [
             _connection(number, links[number], counts[number], self)
             for number in sorted(counts.keys() & links.keys())
@@ -136,7 +109,7 @@ class RecoveredFile(ABC):
         if not self.message_count:
             raise RecordingError('no whole message was found in it')
         survey.left_out += sum(counts.values()) - self.message_count
-        self.start_time = self._stretches[0].start_ns
+        self.start_time = min(stretch.start_ns for stretch in self._stretches)
         self.end_time = max(stretch.end_ns for stretch in self._stretches) + 1
         seconds = (self.end_time - 1 - self.start_time) / 1e9
         self.note = survey.note(path.name, self.message_count, seconds)
@@ -156,19 +129,8 @@ class RecoveredFile(ABC):
         stop: int | None = None,
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Stream (connection, stamp in ns, data) in time order, as rosbags does."""
-        links = {link.id: link for link in connections or self.connections}
-        first = 0 if start is None else start
-        end = _LAST_STAMP_NS if stop is None else stop
-        waiting: list[tuple[int, int, Found]] = []
-        order = count()
-        for stretch in self._stretches:
-            if stretch.end_ns < first or stretch.start_ns >= end:
-                continue
-            yield from _until(stretch.start_ns, waiting, links)
-            for found in self._read(stretch):
-                if found.link in links and first <= found.stamp_ns < end:
-                    heapq.heappush(waiting, (found.stamp_ns, next(order), found))
-        yield from _until(_LAST_STAMP_NS, waiting, links)
+        wanted = connections or self.connections
+        return in_time_order(self._stretches, self._read, wanted, start, stop)
 
     @abstractmethod
     def _survey(
@@ -177,19 +139,8 @@ class RecoveredFile(ABC):
         """Go through the file: losses, links by number, stretches, messages by link."""
 
     @abstractmethod
-    def _read(self, stretch: Stretch) -> Iterator[Found]:
-        """The whole messages of a stretch."""
-
-
-def _until(
-    stamp_ns: int, waiting: list[tuple[int, int, Found]], links: Mapping[int, Connection]
-) -> Iterator[tuple[Connection, int, bytes]]:
-    """Take out of a heap what is earlier than a stamp."""
-    while waiting and waiting[0][0] < stamp_ns:
-        found = heapq.heappop(waiting)[2]
-        data = found.data()
-        if data is not None:
-            yield links[found.link], found.stamp_ns, data
+    def _read(self, stretch: Stretch, links: Collection[int]) -> Iterator[Found]:
+        """The whole messages of a stretch that are on some links."""
 
 
 def _connection(number: int, link: Link, messages: int, owner: RecoveredFile) -> Connection:

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
-from monodepth2_ros.recordings.recovery import Found, Link, RecoveredFile, Stretch, Survey
+from monodepth2_ros.recordings.recovery import Link, RecoveredFile, Survey
 from monodepth2_ros.recordings.sqlite_pages import Row, SqlitePages
+from monodepth2_ros.recordings.stretches import Found, Stretch
 
 _ROWS_AT_ONCE = 64
 _MESSAGE_COLUMNS = 4
@@ -65,13 +66,14 @@ class RecoveredSqlite(RecoveredFile):
                     links[row.number] = link
         return stamps_ns
 
-    def _read(self, stretch: Stretch) -> Iterator[Found]:
+    def _read(self, stretch: Stretch, links: Collection[int]) -> Iterator[Found]:
         for leaf in stretch.place:
             for row in self._pages.rows(leaf):
                 if row and _is_message(row):
                     link = row.columns[1].integer(row.local)
-                    stamp_ns = row.columns[2].integer(row.local)
-                    yield Found(stamp_ns, link, partial(self._data, row))
+                    if link in links:
+                        stamp_ns = row.columns[2].integer(row.local)
+                        yield Found(stamp_ns, link, partial(self._data, row))
 
     def _data(self, row: Row) -> bytes | None:
         payload = self._pages.payload(row)

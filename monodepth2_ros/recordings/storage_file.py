@@ -17,6 +17,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.recordings.mcap_chunks import checked_messages, has_chunk_index
 from monodepth2_ros.recordings.mcap_recovery import RecoveredMcap
 from monodepth2_ros.recordings.messages import Message, normal_type
 from monodepth2_ros.recordings.recovery import RecoveredFile
@@ -104,9 +105,10 @@ class StorageFile:
             links = _wanted(self._indexed, names, types)
             found = self._by_index(self._indexed, links, start_ns, end_ns) if links else ()
             for link, stamp_ns, data in found:
-                given = given if stamp_ns == stamp else Counter()
+                if stamp_ns != stamp:
+                    given.clear()
+                    stamp = stamp_ns
                 given[link.topic] += 1
-                stamp = stamp_ns
                 yield link, stamp_ns, data
             if self._cause is None:
                 return
@@ -124,19 +126,13 @@ class StorageFile:
         self, reader: Reader, links: list[Connection], start_ns: int | None, end_ns: int | None
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Messages by the index, up to damage, which becomes the cause of a recovery."""
-        count = 0
         try:
-            for link, stamp_ns, data in reader.messages(links, start_ns, end_ns):
-                count += 1
-                yield link, stamp_ns, data
+            if has_chunk_index(reader):
+                yield from checked_messages(self._plain, reader, links, start_ns, end_ns)
+            else:
+                yield from reader.messages(links, start_ns, end_ns)
         except Exception as err:
             self._cause = err
-            return
-        whole = (start_ns or 0) <= self.start_ns and (end_ns is None or end_ns > self.end_ns)
-        indexed = sum(link.msgcount for link in links)
-        note = f'{self._path.name}: {count} of {indexed} messages of its index were found'
-        if whole and count < indexed and note not in self._notes:
-            self._notes.append(note)
 
     def _opened(self) -> Reader | None:
         """The file with its index; None if that cannot be read."""

@@ -202,6 +202,28 @@ def test_zeros_in_the_middle_cost_no_more_than_they_cover(
     assert len(messages) == FRAMES or 'messages of' in note
 
 
+def test_a_damaged_length_inside_a_chunk_costs_its_message_alone(tmp_path, bags, originals):
+    content = bytearray(bags['mcap'].read_bytes())
+    hit = content.index(originals[stamp_ns(150)])
+    content[hit - 30 : hit - 22] = b'\xff' * 8
+    messages, note = read(damaged(tmp_path, bags['mcap'], content))
+    assert_equal_to(originals, messages)
+    assert [item.stamp_ns for item in messages] == [
+        stamp for stamp in originals if stamp != stamp_ns(150)
+    ]
+    assert 'is damaged in 1 place: 299 of 300 messages' in note
+
+
+def test_a_wrong_stamp_is_noticed_without_a_checksum(tmp_path, bags, originals):
+    content = bytearray(bags['mcap'].read_bytes())
+    hit = content.index(originals[stamp_ns(20)])
+    content[hit - 10] ^= 0x40
+    messages, note = read(damaged(tmp_path, bags['mcap'], content))
+    assert_equal_to(originals, messages)
+    assert len(messages) == FRAMES - 1
+    assert '299 of 300 messages' in note
+
+
 def test_a_wrong_checksum_drops_its_chunk_and_says_how_much(tmp_path, bags, originals):
     content = bytearray(bags['mcap crc'].read_bytes())
     content[len(content) // 2] ^= 1
