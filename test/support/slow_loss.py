@@ -50,6 +50,11 @@ def slow_objective(
         low, high = 1.0 / depth_range.max_depth_m, 1.0 / depth_range.min_depth_m
         depth = 1.0 / (low + (high - low) * disparity_at_size)
 
+        if config.predictive_mask:
+            masks = prediction.masks[scale]
+            if config.full_resolution:
+                masks = functional.interpolate(masks, size=(height, width), mode='bilinear')
+
         warped_errors, identity_errors = [], []
         for source in range(views.sources.shape[1]):
             image = views.sources[:, source]
@@ -63,10 +68,7 @@ def slow_objective(
             )
             error = slow_error(slow_sample(image, pixels), target, config)
             if config.predictive_mask:
-                mask = prediction.masks[scale][:, source : source + 1]
-                if config.full_resolution:
-                    mask = functional.interpolate(mask, size=(height, width), mode='bilinear')
-                error = error * mask
+                error = error * masks[:, source : source + 1]
             warped_errors.append(error)
             identity_errors.append(slow_error(image, target, config))
 
@@ -81,7 +83,7 @@ def slow_objective(
         kept.append(chosen == 0)
         smoothness.append(config.smoothness / 2**scale * slow_smoothness(disparity, small))
         if config.predictive_mask:
-            regularisation.append(0.2 * -torch.log(prediction.masks[scale]).mean())
+            regularisation.append(0.2 * -torch.log(masks).mean())
 
     zero = torch.zeros_like(photometric[0])
     terms = [sum(term, zero) / len(kept) for term in (photometric, smoothness, regularisation)]

@@ -133,6 +133,7 @@ class Objective(nn.Module):
         scene: _Scene | None = None
         for disparity, mask in zip(disparities, masks, strict=True):
             size = views.target.shape[-2:] if self.config.full_resolution else disparity.shape[-2:]
+            mask = None if mask is None else _enlarge(mask, size)
             if scene is None or scene.target.shape[-2:] != size:
                 scene = self._scene(views, T_target_to_sources, size, dtype, generator)
             error, keep = self._photometric(scene, disparity, mask)
@@ -175,7 +176,7 @@ class Objective(nn.Module):
             size,
         )
         repeated = target.repeat_interleave(count, dim=0)
-        prepared = reference(repeated) if self.config.ssim else None
+        prepared = reference(repeated, self._kernels) if self.config.ssim else None
         identity = None
         if self.config.automasking:
             errors = self._errors(sources, repeated, prepared).view(batch, count, *size)
@@ -203,7 +204,7 @@ class Objective(nn.Module):
         errors = self._errors(warped, scene.target, scene.reference)
         errors = errors.view(positions.shape[:2] + size)
         if mask is not None:
-            errors = errors * _enlarge(mask, size)
+            errors = errors * mask
         error = reduce_sources(errors, minimum=self.config.minimum_reprojection)
         if scene.identity is None:
             return error.mean(), torch.ones_like(error, dtype=torch.bool)
