@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run's figures say in plain words, and what to do next: one small rule a finding."""
+"""What a run's figures call for: one small rule a finding, each with what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from monodepth2_training.report.facts import Facts, counted
 from monodepth2_training.report.trend import FALLING, LEVEL, RISING, trend
 
 LITTLE_KEPT = 0.3
@@ -25,52 +26,6 @@ FEW_VALIDATE = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoseFacts:
-    """Predicted motion against odometry, in the median over steps."""
-
-    residual_deg: float
-    """Error of the direction, without what is common to all steps."""
-    offset_deg: float
-    """What is common to all steps."""
-    scale: float
-    """Metres of odometry per network unit."""
-    scale_spread: float
-    """Relative standard deviation of the scale."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """The figures that rules look at."""
-
-    epochs: int
-    """Whole epochs done."""
-    planned: int
-    """Epochs asked for."""
-    training: tuple[float, ...]
-    """Photometric error on training samples, mean of each epoch."""
-    validation: tuple[float, ...]
-    """Photometric error on validation samples after each epoch; empty without any."""
-    samples: int
-    """Samples to train on."""
-    validation_samples: int
-    """Samples to validate with."""
-    cameras: int
-    """Cameras that they come from."""
-    kept_share: float | None
-    """Share of pixels that the auto-mask keeps at last; None without auto-masking."""
-    skipped_steps: int
-    """Steps left out because they were not finite."""
-    metric: bool
-    """Whether the model knows metres."""
-    depth_contrast: float | None = None
-    """Depth that 10 % of a picture are beyond over that 10 % are nearer than, in the median."""
-    pose: PoseFacts | None = None
-    """Motion against odometry, where there is any."""
-    run: str = 'RUN'
-    """Path of the run's folder."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Advice:
     """One finding and what to do."""
 
@@ -80,37 +35,6 @@ class Advice:
     """What to do, or why nothing has to be done."""
     urgent: bool = False
     """Whether the model should not be used before."""
-
-
-def verdict(facts: Facts) -> str:
-    """The run in one sentence or two."""
-    done = (
-        f'Trained {_count(facts.epochs, "epoch")} on {_count(facts.samples, "sample")} of '
-        f'{_count(facts.cameras, "camera")}'
-    )
-    if not facts.epochs:
-        return f'Stopped within the first epoch, on {_count(facts.samples, "sample")}: resume it.'
-    kind, values = ('validation', facts.validation)
-    if not values:
-        kind, values = 'training', facts.training
-    if not values or min(values) <= 0.0:
-        return f'{done}; nothing was measured on the way.'
-    return f'{done}; {_course(kind, values)}'
-
-
-def _course(kind: str, values: tuple[float, ...]) -> str:
-    """How an error went, and what follows from it."""
-    if len(values) == 1:
-        return f'{kind} photometric error is {values[0]:.4f} after it: one epoch tells no trend.'
-    best = min(values)
-    moved = 'fell' if values[-1] < values[0] else 'went'
-    text = f'{kind} photometric error {moved} from {values[0]:.4f} to {values[-1]:.4f}'
-    if trend(values) == FALLING:
-        return f'{text} and is still falling: train longer.'
-    if trend(values) == RISING:
-        place = values.index(best) + 1
-        return f'{text}, after its best {best:.4f} in epoch {place}: it learns by heart.'
-    return f'{text} and has levelled off.'
 
 
 def advise(facts: Facts) -> tuple[Advice, ...]:
@@ -124,7 +48,7 @@ def interrupted(facts: Facts) -> Advice | None:
     if facts.epochs >= facts.planned:
         return None
     return Advice(
-        finding=f'{facts.epochs} of {_count(facts.planned, "epoch")} are done.',
+        finding=f'{facts.epochs} of {counted(facts.planned, "epoch")} are done.',
         action=f'Go on with: monodepth2 train --out {facts.run} --resume',
     )
 
@@ -217,13 +141,13 @@ def camera_looks_elsewhere(facts: Facts) -> Advice | None:
 
 def scale_unknown(facts: Facts) -> Advice | None:
     """Depth is not in metres."""
-    if facts.metric:
+    if facts.scale is not None:
         return None
     if facts.pose is None or facts.pose.residual_deg >= POOR_DIRECTION_DEG:
-        action = 'Measure the distance to something, divide it by the depth shown there, and pass '
         return Advice(
             finding='The scale is unknown: depth is right up to one factor.',
-            action=f'{action}the quotient as the scale of the node and of predict.',
+            action='Measure the distance to something, divide it by the depth shown there, and '
+            'pass the quotient as the scale of the node and of predict.',
         )
     return Advice(
         finding='The scale is not in the model file: depth is right up to one factor.',
@@ -245,12 +169,13 @@ def scale_unsteady(facts: Facts) -> Advice | None:
 
 def baseline_wrong(facts: Facts) -> Advice | None:
     """A stereo model's metres are not those of the odometry."""
-    if not facts.metric or facts.pose is None:
+    if facts.scale is None or facts.pose is None:
         return None
-    if abs(facts.pose.scale - 1.0) < max(WRONG_BASELINE, facts.pose.scale_spread):
+    ratio = facts.pose.scale / facts.scale
+    if abs(ratio - 1.0) < max(WRONG_BASELINE, facts.pose.scale_spread):
         return None
     return Advice(
-        finding=f'A metre of this model is {facts.pose.scale:.3g} m by the odometry.',
+        finding=f'A metre of this model is {ratio:.3g} m by the odometry.',
         action='Check the baseline in P[0, 3] of the right camera_info, and the odometry.',
         urgent=True,
     )
@@ -261,7 +186,7 @@ def steps_skipped(facts: Facts) -> Advice | None:
     if not facts.skipped_steps:
         return None
     return Advice(
-        finding=f'{_count(facts.skipped_steps, "step")} gave no finite number; skipped.',
+        finding=f'{counted(facts.skipped_steps, "step")} gave no finite number; skipped.',
         action='A few do no harm. Should there be many: halve optimisation.learning_rate, or '
         'set optimisation.precision to float32.',
     )
@@ -272,7 +197,7 @@ def few_validate(facts: Facts) -> Advice | None:
     if facts.validation_samples >= FEW_VALIDATE:
         return None
     return Advice(
-        finding=f'{_count(facts.validation_samples, "sample")} to validate with: best epoch and '
+        finding=f'{counted(facts.validation_samples, "sample")} to validate with: best epoch and '
         'trend are little more than chance.',
         action='Record longer, or raise triplets.validation.',
     )
@@ -294,8 +219,3 @@ RULES: tuple[Callable[[Facts], Advice | None], ...] = (
     few_validate,
 )
 """All rules, in the order in which their advice is given."""
-
-
-def _count(number: int, noun: str) -> str:
-    """``1 epoch``, ``12 epochs``."""
-    return f'{number} {noun}{"" if number == 1 else "s"}'

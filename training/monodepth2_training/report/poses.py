@@ -51,6 +51,8 @@ class PoseComparison:
     """Angle between both mean directions: a mounting that is not straight ahead, or an error."""
     residual_deg: Floats
     """Angle [N] that is left once that common angle is taken away."""
+    turn_deg: Floats
+    """Angle [N] between both rotations."""
     ratio: Floats
     """Metres of odometry per unit of predicted motion [N]."""
     path_odometry_m: Floats
@@ -109,6 +111,7 @@ def compare_poses(
         direction_deg=_angles_deg(straight, wanted),
         offset_deg=float(_angles_deg(straight.mean(axis=0), wanted.mean(axis=0))),
         residual_deg=_angles_deg(straight @ mounting.T, wanted),
+        turn_deg=_turns_deg(mounting @ predicted[:, :3, :3] @ mounting.T, true[:, :3, :3]),
         ratio=ratio,
         path_odometry_m=_path(true[leg], np.eye(3), 1.0),
         path_predicted_m=_path(predicted[leg], mounting, float(np.median(ratio))),
@@ -165,6 +168,13 @@ def _angles_deg(first: Floats, second: Floats) -> Floats:
     """Angles [...] between vectors [..., 3], exact also where they are nearly parallel."""
     across = np.linalg.norm(np.cross(first, second), axis=-1)
     return np.asarray(np.degrees(np.arctan2(across, (first * second).sum(axis=-1))), np.float64)
+
+
+def _turns_deg(first: Floats, second: Floats) -> Floats:
+    """Angles [N] between rotations [N, 3, 3], exact also where they are nearly equal."""
+    apart = np.linalg.norm(first - second, axis=(1, 2))
+    # Rotations an angle a apart differ by 2 sqrt(2) sin(a / 2) in the Frobenius norm.
+    return np.asarray(np.degrees(2.0 * np.arcsin(np.minimum(apart / 8.0**0.5, 1.0))), np.float64)
 
 
 def _turn_between(first: Floats, second: Floats) -> Floats:

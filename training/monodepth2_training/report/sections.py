@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monodepth2_training.report.curves import draw_depths, draw_error, draw_progress
+from monodepth2_training.report.facts import counted
 from monodepth2_training.report.page import (
     Section,
     bullets,
@@ -26,9 +27,11 @@ from monodepth2_training.report.pose_charts import draw_poses
 from monodepth2_training.run.model import stereo_scale
 
 if TYPE_CHECKING:
+    from monodepth2_ros.geometry.camera import PinholeCamera
     from monodepth2_ros.model_description import Scale
     from monodepth2_training.data.guards import Finding
-    from monodepth2_training.report.advice import Advice, Facts
+    from monodepth2_training.report.advice import Advice
+    from monodepth2_training.report.facts import Facts, PoseFacts
     from monodepth2_training.report.observation import Observation
     from monodepth2_training.report.poses import PoseComparison
     from monodepth2_training.report.record import RunRecord
@@ -63,11 +66,11 @@ def data_section(record: RunRecord) -> Section:
     rows.append(('network', _network(record)))
     seconds = sum(record.per_epoch('seconds'))
     if seconds:
-        rows.append(('time', f'{_duration(seconds)} for {len(record.epochs)} epoch(s)'))
+        rows.append(('time', f'{_duration(seconds)} for {counted(len(record.epochs), "epoch")}'))
     return Section(name='data', title='What it learnt from', body=facts_table(rows))
 
 
-def scale_section(record: RunRecord, scale: Scale | None) -> Section:
+def scale_section(scale: Scale | None, pose: PoseFacts | None) -> Section:
     """Whether depth is in metres."""
     if scale is None:
         text = (
@@ -76,8 +79,11 @@ def scale_section(record: RunRecord, scale: Scale | None) -> Section:
         )
     else:
         spread = f', spread {scale.spread:.1%}' if scale.spread else ''
-        text = (
-            f'Depth is metric: {scale.value:g} m for each network unit by {scale.method}{spread}.'
+        text = f'Depth is metric: {scale.value:.4g} m a network unit, by {scale.method}{spread}.'
+    if pose is not None:
+        text += (
+            f' By the odometry of the recording a network unit is {pose.scale:.4g} m, and that '
+            f'varies by {pose.scale_spread:.0%} over the frames.'
         )
     return Section(name='scale', title='Metres or not', body=paragraph(text))
 
@@ -121,43 +127,37 @@ def poses_section(comparisons: Mapping[str, PoseComparison], reason: str) -> Sec
             f'{np.median(c.direction_deg):.1f}°',
             f'{c.offset_deg:.1f}°',
             f'{np.median(c.residual_deg):.1f}°',
-            f'{c.scale:.4g}',
-            f'{c.scale_spread:.1%}',
-            f'{c.path_error_m:.2f} m of {c.path_length_m:.0f} m',
+            f'{np.median(c.turn_deg):.2f}°',
+            f'{c.scale:.4g} ± {c.scale_spread:.0%}',
+            f'{c.path_error_m:.1f} of {c.path_length_m:.0f} m',
         )
         for name, c in comparisons.items()
     ]
-    header = (
-        'camera',
-        'steps',
-        'direction error',
-        'in common',
-        'what is left',
-        'm per unit',
-        'its spread',
-        'path error',
-    )
+    header = ('camera', 'steps', 'direction', 'in common', 'left', 'turn', 'm per unit', 'path')
     longest = max(comparisons.values(), key=lambda c: len(c.ratio))
     caption = (
         'The networks have never seen odometry, so that all of the recording may be compared. '
-        'Figures are medians over steps. The direction error takes the camera to look straight '
-        'ahead; "in common" is the angle that all steps share, which a pitched, turned or rear camera '
-        'explains. Metres per unit and its spread (middle 68 % of the frames) are what a metric '
-        'scale would be made of. The path error is the root mean square distance of both paths.'
+        'Medians over steps. Direction: error of where a step goes, the camera taken to look '
+        'straight ahead; in common: the angle that all steps share, which a pitched, turned or '
+        'rear camera explains; left: without that. Turn: error of the rotation in a step. Metres '
+        'per unit, and how much they vary (middle 68 % of the frames), are what a metric scale '
+        'would be made of. Path: root mean square distance of both paths.'
     )
     body = table(header, rows) + figure(draw_poses(longest), caption)
     return Section(name='poses', title=title, body=body)
 
 
-def depth_section(observation: Observation, *, metric: bool) -> Section:
-    """How far things are said to be."""
-    unit = 'm' if metric else 'network units'
-    near, middle, far = np.median(observation.depth, axis=0)
+def depth_section(observation: Observation, scale: float | None) -> Section:
+    """How far things are said to be; in metres if ``scale`` says how long a network unit is."""
+    unit, depth = ('network units', observation.depth)
+    if scale is not None:
+        unit, depth = 'm', scale * observation.depth
+    near, middle, far = np.median(depth, axis=0)
     text = (
-        f'In the median over {len(observation.depth)} pictures, half of a picture is nearer than '
+        f'In the median over {len(depth)} pictures, half of a picture is nearer than '
         f'{middle:.3g} {unit}, a tenth nearer than {near:.3g} and a tenth farther than {far:.3g}.'
     )
-    body = paragraph(text) + figure(draw_depths(observation.depth[:, 1], unit))
+    body = paragraph(text) + figure(draw_depths(depth[:, 1], unit))
     return Section(name='depth', title='Depth', body=body)
 
 
@@ -188,7 +188,7 @@ def use_section(record: RunRecord, facts: Facts) -> Section:
         f'ros2 launch monodepth2_ros depth.launch.py model:={model} '
         f'image:={topic.removesuffix(_COMPRESSED)}{transport} rviz:=true'
     )
-    factor = '' if facts.metric else f' --scale {_scale_text(facts)}'
+    factor = '' if facts.scale is not None else f' --scale {_scale_text(facts)}'
     lines = [
         ('Live, from the camera:', node),
         (
@@ -196,7 +196,7 @@ def use_section(record: RunRecord, facts: Facts) -> Section:
             f'monodepth2 predict --model {model} --image RECORDING --out depth{factor}',
         ),
     ]
-    if not facts.metric:
+    if facts.scale is None:
         lines.insert(
             1, ('Metres by hand:', f'ros2 param set /depth_node scale {_scale_text(facts)}')
         )
@@ -233,10 +233,9 @@ def _network(record: RunRecord) -> str:
     )
 
 
-def _size_of(camera: object) -> str:
+def _size_of(camera: PinholeCamera) -> str:
     """The size that the model file states for the camera."""
-    width, height = getattr(camera, 'width', 0), getattr(camera, 'height', 0)
-    return f'rectified and cropped to {width}x{height} before'
+    return f'rectified and cropped to {camera.width}x{camera.height} before'
 
 
 def _duration(seconds: float) -> str:

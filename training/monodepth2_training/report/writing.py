@@ -13,12 +13,14 @@ from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import Monodepth2Error, TrainingError
 from monodepth2_training.data.guards import check_store
 from monodepth2_training.report import pictures, sections
-from monodepth2_training.report.advice import Facts, PoseFacts, advise, verdict
+from monodepth2_training.report.advice import advise
+from monodepth2_training.report.facts import Facts, PoseFacts
 from monodepth2_training.report.observation import Observation, choose, observe
 from monodepth2_training.report.page import Section, render_page
 from monodepth2_training.report.poses import LEAST_STEPS, PoseComparison, compare_poses
 from monodepth2_training.report.record import RunRecord, read_run
 from monodepth2_training.report.trained_model import load_trained
+from monodepth2_training.report.verdict import verdict
 
 if TYPE_CHECKING:
     from monodepth2_training.data.frame_store import FrameStore
@@ -127,9 +129,9 @@ def _page(record: RunRecord, look: Look | None, missing: list[str]) -> str:
     facts = _facts(record, look)
     parts = [
         sections.data_section(record),
-        sections.scale_section(record, sections.scale_of(record)),
+        sections.scale_section(sections.scale_of(record), facts.pose),
         sections.curves_section(record),
-        *_look_sections(record, look, metric=facts.metric),
+        *_look_sections(record, look, facts.scale),
         *_guard_sections(record),
         sections.advice_section(advise(facts)),
         sections.use_section(record, facts),
@@ -141,7 +143,7 @@ def _page(record: RunRecord, look: Look | None, missing: list[str]) -> str:
     return render_page(title, verdict=verdict(facts), notes=notes, sections=parts)
 
 
-def _look_sections(record: RunRecord, look: Look | None, *, metric: bool) -> list[Section]:
+def _look_sections(record: RunRecord, look: Look | None, scale: float | None) -> list[Section]:
     """Pictures, motion and depth."""
     if look is None:
         return []
@@ -155,7 +157,7 @@ def _look_sections(record: RunRecord, look: Look | None, *, metric: bool) -> lis
     return [
         sections.pictures_section(grids, look.origin, unseen=look.unseen),
         sections.poses_section(look.comparisons, _why_no_poses(look)),
-        sections.depth_section(look.observation, metric=metric),
+        sections.depth_section(look.observation, scale),
     ]
 
 
@@ -171,7 +173,7 @@ def _facts(record: RunRecord, look: Look | None) -> Facts:
     """The figures that the verdict and the advice are made of."""
     split, shares = record.split, record.per_epoch('validation_moving_share')
     shares = shares or record.step_mean_per_epoch('moving_share')
-    skipped = record.per_epoch('skipped_steps')
+    skipped, scale = record.per_epoch('skipped_steps'), sections.scale_of(record)
     return Facts(
         epochs=len(record.epochs),
         planned=record.config.optimisation.epochs,
@@ -182,7 +184,7 @@ def _facts(record: RunRecord, look: Look | None) -> Facts:
         cameras=0 if split is None else len({sample.camera for sample in split.training}),
         kept_share=shares[-1] if shares and record.config.loss.automasking else None,
         skipped_steps=int(skipped[-1]) if skipped else 0,
-        metric=sections.scale_of(record) is not None,
+        scale=None if scale is None else scale.value,
         depth_contrast=None if look is None else _contrast(look.observation),
         pose=None if look is None else look.pose,
         run=str(record.folder.path),
