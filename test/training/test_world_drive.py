@@ -160,6 +160,11 @@ def test_vehicle_drives_forward_at_about_its_usual_speed(still_world: Drive):
         assert abs(speed[1]) < 0.3
 
 
+def test_vehicle_drives_from_its_very_first_frame_on(still_world: Drive):
+    first, soon = (still_world.ego.twist(t).linear_m_s[0] for t in (0.0, 0.05))
+    assert first == pytest.approx(soon, rel=0.02)
+
+
 def test_vehicle_stands_still_once_and_then_nothing_static_changes(traffic: Drive):
     stop = traffic.ego.profile.stop_s
     assert stop is not None

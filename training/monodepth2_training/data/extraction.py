@@ -120,7 +120,6 @@ class _RecordingRun:
     def go(self, workers: int, watched: _Watched) -> None:
         """Prepare and store all pictures that are still to be dealt with."""
         books = self._books
-        books.note(*self._recording.notes)
         odometry = self._odometry()
         selection = FrameSelection(len(self._plans), keep_every=self._settings.keep_every)
         groups = grouped(
@@ -135,6 +134,8 @@ class _RecordingRun:
                     break
         finally:
             results.close()
+            # Some damage shows only where it is read.
+            books.note(*self._recording.notes)
         books.begin_next_recording()
 
     def _prepare(self, group: Group) -> list[Prepared | Skipped]:

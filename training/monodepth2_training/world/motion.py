@@ -74,6 +74,8 @@ class EgoMotion:
 
     def twist(self, time_s: float) -> Twist:
         """Velocity at a time, by a central difference of the pose over 2 ms."""
+        # The vehicle does not move before time 0.
+        time_s = max(time_s, _DIFFERENCE_S)
         before = self.T_base_to_world(time_s - _DIFFERENCE_S)
         after = self.T_base_to_world(time_s + _DIFFERENCE_S)
         rotation = self.T_base_to_world(time_s)[:3, :3]
