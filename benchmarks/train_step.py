@@ -4,9 +4,10 @@
     PYTHONPATH=.:training python benchmarks/train_step.py --rounds 5
 
 Prints a Markdown table. The candidates take turns, so that other load on the machine hits all of
-them; ratios are of the medians, and the first round, which compiles, is reported apart. *Loss*
-is the objective alone, forward and backward, on the same disparities and poses; *step* is
-networks, loss, backward and optimiser.
+them; figures are medians. The first round, which compiles, is reported apart. Where other work
+shares the cores, processor time is the steadier figure: set ``OMP_WAIT_POLICY=passive``, or
+waiting threads count as work. *Loss* is the objective alone, forward and backward, on the same
+disparities and poses; *step* is networks, loss, backward and optimiser.
 """
 
 from __future__ import annotations
@@ -46,16 +47,19 @@ class Candidate:
     """Time of the first round, compilation included."""
     times_s: list[float] = field(default_factory=list)
     """Times of the other rounds."""
+    cpu_s: list[float] = field(default_factory=list)
+    """Processor time of the other rounds, over all threads."""
 
     def measure(self, device: torch.device) -> None:
         """Time one more round."""
         _wait(device)
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.process_time()
         loss = self.run()
         _wait(device)
-        took = time.perf_counter() - began
+        took, took_cpu = time.perf_counter() - began, time.process_time() - began_cpu
         if self.first_s:
             self.times_s.append(took)
+            self.cpu_s.append(took_cpu)
         else:
             self.first_s, self.first_loss = took, loss
 
@@ -75,8 +79,8 @@ def main() -> None:
             for candidate in candidates:
                 candidate.measure(device)
     print(f'{_machine(device)}. {width}x{height}, batch {arguments.batch}, 2 sources, 4 scales.\n')
-    print('| what | median ms | least ms | times faster | loss | off by | first round s |')
-    print('|---|---|---|---|---|---|---|')
+    print('| what | ms | least | times faster | CPU ms | times less | loss | off by | first s |')
+    print('|---|---|---|---|---|---|---|---|---|')
     for what, candidates in groups.items():
         for candidate in candidates:
             print(_row(what, candidate, candidates[0]))
@@ -194,12 +198,14 @@ def _step(
 
 
 def _row(what: str, candidate: Candidate, plain: Candidate) -> str:
-    median = statistics.median(candidate.times_s)
-    ratio = statistics.median(plain.times_s) / median
+    median, cpu = statistics.median(candidate.times_s), statistics.median(candidate.cpu_s)
+    faster = statistics.median(plain.times_s) / median
+    less = statistics.median(plain.cpu_s) / cpu
+    off_by = abs(candidate.first_loss - plain.first_loss)
     return (
         f'| {what}: {candidate.name} | {1e3 * median:.0f} | {1e3 * min(candidate.times_s):.0f} '
-        f'| {ratio:.2f} | {candidate.first_loss:.6f} '
-        f'| {abs(candidate.first_loss - plain.first_loss):.1e} | {candidate.first_s:.1f} |'
+        f'| {faster:.2f} | {1e3 * cpu:.0f} | {less:.2f} '
+        f'| {candidate.first_loss:.6f} | {off_by:.1e} | {candidate.first_s:.1f} |'
     )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -258,6 +259,28 @@ def test_a_model_without_the_mask_asked_for_is_refused() -> None:
     config = LossConfig(automasking=False, predictive_mask=True)
     with pytest.raises(ConfigError, match='predicts no mask'):
         Objective(config, DEPTH_RANGE)(views, prediction)
+
+
+@pytest.mark.parametrize('full_resolution', [True, False])
+def test_the_compiled_graphs_give_the_values_and_gradients_of_the_written_code(
+    full_resolution: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Traced and differentiated as for a compiler, then run without one, which takes less time.
+    traced = functools.partial(torch.compile, backend='aot_eager')
+    monkeypatch.setattr(torch, 'compile', traced)
+    views = random_views()
+    prediction = random_prediction(views)
+    config = LossConfig(full_resolution=full_resolution)
+    totals = [
+        Objective(config, DEPTH_RANGE, compile=compile)(views, prediction, _seeded()).total
+        for compile in (True, False)
+    ]
+    wanted = leaves(prediction)[:-4]
+    compiled, written = (torch.autograd.grad(total, wanted) for total in totals)
+    assert abs(totals[0] - totals[1]) < 1e-12
+    for ours, theirs in zip(compiled, written, strict=True):
+        assert (ours - theirs).abs().max() <= 1e-10 * theirs.abs().max()
+    assert 'uncompiled' not in caplog.text
 
 
 def test_the_same_generator_gives_the_same_loss() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import torch
 
@@ -52,7 +52,7 @@ class Kernels:
         """The compiled form of a function, made at its first use."""
         if function not in self._compiled:
             self._compiled[function] = torch.compile(function)
-        return self._compiled[function]  # type: ignore[return-value]
+        return cast('Callable[..., T]', self._compiled[function])
 
 
 def _is_compile_failure(error: RuntimeError) -> bool:

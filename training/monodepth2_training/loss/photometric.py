@@ -35,10 +35,10 @@ class Reference(NamedTuple):
     """Of its windows, [N, C, H, W]."""
 
 
-def reference(target: torch.Tensor) -> Reference:
+def reference(target: torch.Tensor, kernels: Kernels = EAGER) -> Reference:
     """Prepare a target, float [N, C, H, W] in [0, 1], for ``photometric_error``."""
     rimmed = mirror_rim(target)
-    return Reference(rimmed, window_moments(rimmed))
+    return Reference(rimmed, kernels(window_moments)(rimmed))
 
 
 def l1_error(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
