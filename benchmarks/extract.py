@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import platform
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,19 +23,16 @@ from tempfile import mkdtemp
 
 import cv2
 import numpy as np
-
-sys.path[:0] = [str(Path(__file__).parents[1] / part) for part in ('', 'training')]
-
-from monodepth2_training.data.bags import (  # noqa: E402
+from monodepth2_training.data.bags import (
     DriveFrame,
     choose_drive_camera,
     choose_stereo_pair,
     drive_frames,
 )
-from monodepth2_training.data.extraction import ExtractionSettings, extract  # noqa: E402
-from monodepth2_training.data.ordered_work import core_count, in_order  # noqa: E402
+from monodepth2_training.data.extraction import ExtractionSettings, extract
+from monodepth2_training.data.ordered_work import core_count, in_order
 
-from monodepth2_ros.recordings import cdr, open_recording  # noqa: E402
+from monodepth2_ros.recordings import cdr, open_recording
 
 
 def main() -> None:

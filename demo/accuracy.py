@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from monodepth2_training.evaluation import truth
+from monodepth2_training.evaluation.depth_messages import depth_frames
 from numpy.typing import NDArray
 
-from demo import truth
-from demo.depth_messages import depth_frames
 from demo.source import Source
 from monodepth2_ros.recordings import open_recording
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from monodepth2_training.evaluation import truth
 
-from demo import truth
 from demo.options import Options
 from demo.problems import DemoError
 from monodepth2_ros.geometry.calibration_file import load_calibration

@@ -199,8 +199,9 @@ def _maps(decoder: DepthDecoder, features: Features) -> Maps:
 def _begin_at(depth_net: DepthNet, disparity: float) -> None:
     """Shift what new heads give from about 0.5 to about ``disparity``."""
     for head in depth_net.decoder.heads.values():
+        bias = head.get_parameter('bias')
         with torch.no_grad():
-            head.bias += math.log(disparity / (1.0 - disparity))
+            bias += math.log(disparity / (1.0 - disparity))
 
 
 def _check_sources(sources: Sequence[str]) -> None:

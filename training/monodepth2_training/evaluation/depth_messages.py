@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth images and clouds as arrays, read from messages by a code of the demo's own.
+"""Depth images and clouds as arrays, read from recorded messages.
 
-Being independent of the node, it also checks what the node has written.
+None of it is the node's own code, so that it also checks what a node has written.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.depth_messages import cloud_points, depth_frames
 from monodepth2_ros.recordings import Recording, cdr
+from monodepth2_training.evaluation.depth_messages import cloud_points, depth_frames
 
 CLOUD_TYPE = 'sensor_msgs/msg/PointCloud2'
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Learns from generated drives without labels, and judges depth and motion in other streets.
+
+Usage: learn_generated.py OUT [--config NAME] [--drives N] [--frames N] [--set KEY=VALUE ...]
+
+Generates drives through different streets, trains on all but the last two, and judges those two:
+depth on every eighth frame against exact depth (1e-3 to 80 m, each frame scaled to the median of
+its truth), the direction of predicted motion against the true one wherever the vehicle moves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from judge import judge, table, true_frames
+from monodepth2_training.config_files import read_config
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.model.depth_pose import ModelConfig
+from monodepth2_training.model.pose import rigid_transform
+from monodepth2_training.model.pose_net import build_pose_net
+from monodepth2_training.report.poses import pose_matrices
+from monodepth2_training.world.motion import T_camera_to_base
+
+from monodepth2_ros.model_file import load_model
+
+_JUDGED_EVERY = 8
+_LEAST_STEP_M = 0.1
+_FIRST_TEST_SEED = 101
+_TESTS = 2
+
+
+def main() -> None:
+    """Generate, train, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--config', default='practice_320x96')
+    parser.add_argument('--drives', type=int, default=6, help='to train on')
+    parser.add_argument('--frames', type=int, default=200, help='of each drive')
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
+    args = parser.parse_args()
+    started_s = time.monotonic()
+    network = read_config(args.config, args.set).network
+    seeds = (*range(1, args.drives + 1), *range(_FIRST_TEST_SEED, _FIRST_TEST_SEED + _TESTS))
+    size = ('--width', str(network.width), '--height', str(network.height))
+    drives = [args.out / f'drive_{seed}' for seed in seeds]
+    for seed, drive in zip(seeds, drives, strict=True):
+        if not drive.exists():
+            _call('generate', str(drive), '--seed', str(seed), '--frames', str(args.frames), *size)
+    run = args.out / 'run'
+    generated_s = time.monotonic()
+    if not (run / 'model.safetensors').exists():
+        sets = [word for item in args.set for word in ('--set', item)]
+        training = [str(drive) for drive in drives[:-_TESTS]]
+        _call('train', *training, '--out', str(run), '--config', args.config, *sets)
+    trained_s = time.monotonic()
+    _report(run, drives, args.out)
+    made_s, learnt_s = generated_s - started_s, trained_s - generated_s
+    print(f'\ngenerated in {made_s:.0f} s, trained in {learnt_s:.0f} s')
+
+
+def _report(run: Path, drives: list[Path], out: Path) -> None:
+    training, tests = drives[:-_TESTS], drives[-_TESTS:]
+    others = [f.true_m for drive in training for f in islice(true_frames(drive), 0, None, 4)]
+    inside = np.ones(others[0].shape, np.bool_)
+    judgements = {}
+    for drive in tests:
+        frames = list(islice(true_frames(drive), 0, None, _JUDGED_EVERY))
+        judgements[drive.name] = judge(
+            run / 'model.safetensors', frames, others, inside, cell_px=1
+        )
+    print(table(judgements))
+    angles = np.concatenate([_direction_errors_deg(run, drive, out) for drive in tests])
+    print(
+        f'\ndirection of motion: median {np.median(angles):.2f} degrees, 90 % below '
+        f'{np.percentile(angles, 90):.2f}, over {len(angles)} steps'
+    )
+
+
+def _direction_errors_deg(run: Path, drive: Path, out: Path) -> np.ndarray:
+    """Angle between predicted and true translation, from each frame to the next."""
+    network = read_config(str(run / 'config.yaml')).network
+    pose_net = build_pose_net(network.pose, encoder=network.pose_encoder, features=0)
+    pose_net.load_state_dict(load_model(run / 'model.safetensors').pose_state)
+    pose_net.eval()
+    store = _store(drive, out, network)
+    poses = pose_matrices(store.frames(0).odometry) @ T_camera_to_base()
+    angles = []
+    for now in range(len(poses) - 1):
+        true = (np.linalg.inv(poses[now + 1]) @ poses[now])[:3, 3]
+        if np.linalg.norm(true) < _LEAST_STEP_M:
+            continue
+        pair = [torch.from_numpy(store.image(0, i).copy())[None] / 255.0 for i in (now, now + 1)]
+        with torch.inference_mode():
+            motion = pose_net(pair)[:, 0]
+        ours = rigid_transform(motion[:, :3], motion[:, 3:])[0, :3, 3].numpy()
+        cosine = ours @ true / (np.linalg.norm(ours) * np.linalg.norm(true))
+        angles.append(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+    return np.array(angles)
+
+
+def _store(drive: Path, out: Path, network: ModelConfig) -> FrameStore:
+    """The drive's pictures as the networks see them."""
+    path = out / f'frames_{drive.name}'
+    if not path.exists():
+        size = ('--width', str(network.width), '--height', str(network.height))
+        _call('extract', str(drive), str(path), *size)
+    return FrameStore.open(path)
+
+
+def _call(*arguments: str) -> None:
+    """Run a verb in a process of its own; end with it if it fails."""
+    code = subprocess.run([sys.executable, '-m', 'monodepth2_training.cli', *arguments]).returncode
+    if code:
+        raise SystemExit(code)
+
+
+if __name__ == '__main__':
+    main()

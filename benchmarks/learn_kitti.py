@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Learns from a stereo drive without labels, and judges depth by the drive's own lidar.
+
+Usage: learn_kitti.py RECORDING OUT [--config NAME] [--end-s S] [--set KEY=VALUE ...]
+
+Trains on both cameras up to --end-s and judges the left camera's depth on the lidar frames before
+(seen) and after (unseen), in the KITTI protocol: the 1242x375 picture, Garg crop, 1e-3 to 80 m,
+each frame scaled to the median of its truth. The usual depth of each place comes from the lidar of
+the seen frames; where these are judged themselves, that favours the guess.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from judge import TrueFrame, judge, table, true_frames
+from monodepth2_training.evaluation.depth_errors import garg_crop
+
+_WIDTH, _HEIGHT = 1242, 375
+
+
+def main() -> None:
+    """Extract, train, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('recording', type=Path)
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--config', default='drive_stereo_320x96')
+    parser.add_argument(
+        '--end-s', type=float, default=26.8, help='KITTI 0039: frame 259 and before'
+    )
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
+    args = parser.parse_args()
+    seconds = _train(args)
+    frames = list(true_frames(args.recording, '/camera/left'))
+    seen = [frame for frame in frames if frame.stamp_s < args.end_s]
+    unseen = [frame for frame in frames if frame.stamp_s >= args.end_s]
+    inside = np.zeros(frames[0].true_m.shape, np.bool_)
+    inside[:_HEIGHT, :_WIDTH] = garg_crop(_HEIGHT, _WIDTH)
+    model = args.out / 'run' / 'model.safetensors'
+    judgements = {
+        'seen': judge(model, seen, _truths(seen), inside, cell_px=8),
+        'unseen': judge(model, unseen, _truths(seen), inside, cell_px=8),
+    }
+    print(f'\ntrained in {seconds:.0f} s on the pictures before {args.end_s} s\n')
+    print(table(judgements))
+
+
+def _truths(frames: list[TrueFrame]) -> list[np.ndarray]:
+    return [frame.true_m for frame in frames]
+
+
+def _train(args: argparse.Namespace) -> float:
+    """Extract and train, unless there is a model already; how long training took."""
+    run, store = args.out / 'run', args.out / 'frames'
+    started_s = time.monotonic()
+    if not (run / 'model.safetensors').exists():
+        size = _size(args)
+        _call(
+            'extract',
+            str(args.recording),
+            str(store),
+            '--stereo',
+            '--end-s',
+            str(args.end_s),
+            *size,
+        )
+        sets = [word for item in args.set for word in ('--set', item)]
+        _call('train', str(store), '--out', str(run), '--config', args.config, *sets)
+    return time.monotonic() - started_s
+
+
+def _size(args: argparse.Namespace) -> tuple[str, ...]:
+    """The size of the pictures that a configuration wants, as options of ``extract``."""
+    from monodepth2_training.config_files import read_config
+
+    network = read_config(args.config, args.set).network
+    return '--width', str(network.width), '--height', str(network.height)
+
+
+def _call(*arguments: str) -> None:
+    """Run a verb in a process of its own; end with it if it fails."""
+    code = subprocess.run([sys.executable, '-m', 'monodepth2_training.cli', *arguments]).returncode
+    if code:
+        raise SystemExit(code)
+
+
+if __name__ == '__main__':
+    main()
