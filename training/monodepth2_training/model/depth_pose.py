@@ -201,7 +201,7 @@ def _begin_at(depth_net: DepthNet, disparity: float) -> None:
     for head in depth_net.decoder.heads.values():
         bias = head.get_parameter('bias')
         with torch.no_grad():
-            bias += math.log(disparity / (1.0 - disparity))
+            bias.add_(math.log(disparity / (1.0 - disparity)))
 
 
 def _check_sources(sources: Sequence[str]) -> None:
