@@ -107,6 +107,12 @@ def test_the_robot_never_imports_the_trainer(module: Path) -> None:
     assert 'monodepth2_training' not in _imported_packages(module)
 
 
+@pytest.mark.parametrize('module', PACKAGES, ids=str)
+def test_charts_are_drawn_in_the_report_alone(module: Path) -> None:
+    drawing = 'matplotlib' in _imported_packages(module)
+    assert not drawing or module.parts[:3] == ('training', 'monodepth2_training', 'report')
+
+
 @pytest.mark.parametrize('module', MODULES, ids=str)
 def test_a_module_opens_with_its_licence_and_says_what_it_is_for(module: Path) -> None:
     lines = (ROOT / module).read_text(encoding='utf-8').splitlines()

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from monodepth2_training.config_files import write_config
 from monodepth2_training.data import store_document
+from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.triplets import source_names
 from monodepth2_training.model.depth_pose import DepthPoseModel
 from monodepth2_training.run.folder import RunFolder
+from monodepth2_training.run.model import stereo_scale
 from monodepth2_training.run.source import RunSource
 from support.tiny_store import write_tiny_store
 from support.tiny_training import tiny_config
@@ -49,7 +51,7 @@ def write_finished_run(
     folder.write_source(RunSource(frame_store=str(store)))
     folder.metrics.write_text(''.join(f'{json.dumps(e)}\n' for e in _entries(validation)))
     if model:
-        write_random_model(folder.model, config)
+        write_random_model(folder.model, config, FrameStore.open(store))
     return path
 
 
@@ -64,11 +66,13 @@ def add_odometry(store: Path, *, cameras: int) -> None:
         records.tofile(path)
 
 
-def write_random_model(path: Path, config: TrainingConfig) -> None:
+def write_random_model(path: Path, config: TrainingConfig, store: FrameStore) -> None:
     """Write the model file of networks that have learnt nothing."""
     torch.manual_seed(3)
     networks = DepthPoseModel(config.network, sources=source_names(config.mode))
-    description = ModelDescription(network=config.network.depth_net())
+    description = ModelDescription(
+        network=config.network.depth_net(), scale=stereo_scale(config, store, 1)
+    )
     save_model(path, description, networks.depth_net.state_dict(), networks.pose_state())
 
 

@@ -50,7 +50,9 @@ GOOD = Facts(
     skipped_steps=0,
     scale=5.37,
     depth_contrast=8.0,
-    pose=PoseFacts(residual_deg=1.0, offset_deg=2.0, scale=5.4, scale_spread=0.04),
+    pose=PoseFacts(
+        residual_deg=1.0, offset_deg=2.0, scale=5.4, scale_spread=0.04, path_drift=0.02
+    ),
 )
 STILL_FALLING = (0.12, 0.11, 0.10, 0.09)
 
@@ -256,6 +258,7 @@ def test_a_good_run_gets_no_advice_but_that_it_has_levelled_off() -> None:
         ('flat_depth', {'depth_contrast': 1.1}, 'the same all over'),
         ('direction_poor', {'pose': replace(GOOD.pose, residual_deg=25.0)}, '25 degrees'),
         ('camera_looks_elsewhere', {'pose': replace(GOOD.pose, offset_deg=179.0)}, '179'),
+        ('path_drifts', {'pose': replace(GOOD.pose, path_drift=0.55)}, '55% of its length'),
         ('baseline_wrong', {'scale': 10.74}, '0.503 m'),
         ('scale_unknown', {'scale': None}, '5.4 m for each network unit'),
         ('scale_unknown', {'scale': None, 'pose': None}, 'Measure the distance'),

@@ -15,6 +15,9 @@ POOR_DIRECTION_DEG = 10.0
 """Median error of the translation's direction above which the poses are not trusted."""
 FAR_OFFSET_DEG = 30.0
 """A common error of the direction that no usual mounting explains."""
+FAR_DRIFT = 0.1
+"""Distance of the predicted path from the odometry's, as a share of its length, that turns or
+speeds that are not learnt explain and noise does not."""
 UNSTEADY_SCALE = 0.2
 """Relative spread of the scale above which one factor does not fit all frames."""
 WRONG_BASELINE = 0.1
@@ -109,8 +112,8 @@ def flat_depth(facts: Facts) -> Advice | None:
     return Advice(
         finding='Depth is nearly the same all over each picture: the network has not learnt to '
         'see it.',
-        action='Begin with weights (network.weights: imagenet), train longer, or look for steps '
-        'that are too small in the sections below.',
+        action='Begin with weights (network.weights: imagenet), train longer, or see in the '
+        'checks above whether the camera moves enough.',
         urgent=True,
     )
 
@@ -136,6 +139,19 @@ def camera_looks_elsewhere(facts: Facts) -> Advice | None:
         finding=f'All motion is turned by the same {pose.offset_deg:.0f} degrees.',
         action='Right for a camera that looks that far from where the vehicle drives. If it '
         'looks ahead, the frames are in the wrong order or the calibration is not its own.',
+    )
+
+
+def path_drifts(facts: Facts) -> Advice | None:
+    """Steps point the right way, and still do not add up to the path."""
+    pose = facts.pose
+    if pose is None or pose.path_drift < FAR_DRIFT or pose.residual_deg >= POOR_DIRECTION_DEG:
+        return None
+    return Advice(
+        finding=f'The predicted path leaves that of the odometry by {pose.path_drift:.0%} of its '
+        'length.',
+        action='Turns or changes of speed are not learnt yet: train longer, and record more of '
+        'them.',
     )
 
 
@@ -212,6 +228,7 @@ RULES: tuple[Callable[[Facts], Advice | None], ...] = (
     flat_depth,
     direction_poor,
     camera_looks_elsewhere,
+    path_drifts,
     baseline_wrong,
     scale_unknown,
     scale_unsteady,

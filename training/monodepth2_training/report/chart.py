@@ -36,6 +36,7 @@ _STYLE: dict[Any, Any] = {
     'axes.spines.right': False,
     'axes.grid': True,
     'axes.axisbelow': True,
+    'axes.formatter.useoffset': False,
     'grid.color': LIGHT,
     'grid.linewidth': 0.6,
     'xtick.color': GREY,

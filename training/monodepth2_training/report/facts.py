@@ -18,6 +18,8 @@ class PoseFacts:
     """Metres of odometry per network unit."""
     scale_spread: float
     """Relative standard deviation of the scale."""
+    path_drift: float
+    """Distance of both paths, root mean square, as a share of their length."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,7 @@ ERROR_WHITE = 0.4
 """Photometric error that is drawn in the brightest colour."""
 
 _QUALITY = 82
-_WIDEST = 480
+_NARROWEST, _WIDEST = 240, 480
 _HIDDEN = np.array([150, 105, 60], np.float32)
 _HIDING = 0.75
 
@@ -124,10 +124,11 @@ def _hide(picture: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
 
 
 def _jpeg(picture: Pixels) -> bytes:
-    """A picture [H, W, 3] BGR as JPEG, no wider than a column of the page can show."""
+    """A picture [H, W, 3] BGR as JPEG, about as wide as a column of the page."""
     height, width = picture.shape[:2]
-    if width > _WIDEST:
-        size = (_WIDEST, max(1, round(height * _WIDEST / width)))
+    wanted = min(max(width, _NARROWEST), _WIDEST)
+    if width != wanted:
+        size = (wanted, max(1, round(height * wanted / width)))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from monodepth2_training.report.chart import BLUE, GREY, ORANGE, label, new_chart
 
@@ -45,6 +46,7 @@ def _draw_directions(axes: Axes, comparison: PoseComparison) -> None:
     top = max(float(np.percentile(errors, 98.0)), 1.0)
     axes.hist(np.minimum(errors, top), bins=24, range=(0.0, top), color=BLUE, edgecolor='white')
     axes.axvline(float(np.median(errors)), color=ORANGE, linewidth=1.4)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     label(axes, "Error of the step's direction", x='degrees (line: median)', y='steps')
 
 

@@ -60,7 +60,8 @@ def data_section(record: RunRecord) -> Section:
             for camera, count in zip(store.cameras, counts, strict=True)
         ]
         tally = ', '.join(f'{n} {outcome}' for outcome, n in store.tally.items() if n)
-        rows.append(('images', '; '.join((tally, *store.document.progress.notes))))
+        notes = [text for text in (tally, *store.document.progress.notes) if text]
+        rows += [('images', '; '.join(notes))] if notes else []
     if record.split is not None:
         rows.append(('samples', '; '.join(record.split.notes)))
     rows.append(('network', _network(record)))
@@ -133,15 +134,24 @@ def poses_section(comparisons: Mapping[str, PoseComparison], reason: str) -> Sec
         )
         for name, c in comparisons.items()
     ]
-    header = ('camera', 'steps', 'direction', 'in common', 'left', 'turn', 'm per unit', 'path')
+    header = (
+        'camera',
+        'steps',
+        'direction',
+        'in common',
+        'remaining',
+        'turn',
+        'm per unit',
+        'path',
+    )
     longest = max(comparisons.values(), key=lambda c: len(c.ratio))
     caption = (
         'The networks have never seen odometry, so that all of the recording may be compared. '
         'Medians over steps. Direction: error of where a step goes, the camera taken to look '
         'straight ahead; in common: the angle that all steps share, which a pitched, turned or '
-        'rear camera explains; left: without that. Turn: error of the rotation in a step. Metres '
-        'per unit, and how much they vary (middle 68 % of the frames), are what a metric scale '
-        'would be made of. Path: root mean square distance of both paths.'
+        'rear camera explains; remaining: without that. Turn: error of the rotation in a step. '
+        'Metres per unit, and how much they vary (middle 68 % of the frames), are what a metric '
+        'scale would be made of. Path: root mean square distance of both paths.'
     )
     body = table(header, rows) + figure(draw_poses(longest), caption)
     return Section(name='poses', title=title, body=body)

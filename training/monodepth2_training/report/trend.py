@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 SHORT, FALLING, LEVEL, RISING = 'short', 'falling', 'level', 'rising'
-"""Too few epochs to tell; better by more than 1 % over the last epochs; neither; worse than 2 %
+"""Too few epochs to tell; better by more than 1 % over the last epochs; neither; worse than 3 %
 above the best, which is some epochs ago."""
 
 _WINDOW = 3
 _LEAST_GAIN = 0.01
-_LEAST_LOSS = 0.02
+_LEAST_LOSS = 0.03
 
 
 def trend(values: Sequence[float]) -> str:

@@ -84,6 +84,7 @@ class Look:
             offset_deg=best.offset_deg,
             scale=best.scale,
             scale_spread=best.scale_spread,
+            path_drift=best.path_error_m / best.path_length_m,
         )
 
 
