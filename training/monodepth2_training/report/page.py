@@ -158,7 +158,7 @@ figure svg { display: block; width: 100%; height: auto; }
   .verdict { font-size: 12.5pt; }
   h2, h3, .lead { break-after: avoid; }
   .grid img { width: auto; max-width: 100%; max-height: 42mm; }
-  figure, tr, .findings li, pre { break-inside: avoid; }
+  figure, .figures, tr, .findings li, pre { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
