@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``monodepth2 train`` as its user meets it: real processes, signals and kills."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from monodepth2_training import cli
+from monodepth2_training.build import build_module
+from monodepth2_training.checkpoints import (
+    checkpoint_name,
+    load_checkpoint,
+    newest_good,
+    remove_unfinished,
+    save_checkpoint,
+)
+from monodepth2_training.config_files import read_config
+from monodepth2_training.data.datamodule import TripletDataModule
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.sampling import EpochSampler
+from monodepth2_training.data.stereo_unit import BASELINE_UNITS
+from monodepth2_training.data.triplets import make_split
+from monodepth2_training.module import DepthTraining
+from monodepth2_training.run.log import read_metrics
+from support.tiny_store import BASELINE_M, write_tiny_store
+from support.tiny_training import CPU, LIGHT, tiny_config
+
+from monodepth2_ros.inference.estimator import DepthEstimator
+from monodepth2_ros.model_file import Model, load_model
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "training"}',
+    'PATH': os.environ['PATH'],
+    'OMP_NUM_THREADS': '1',
+}
+PATIENCE_S = 120.0
+STEREO = ('mode=stereo', 'triplets.validation=0', 'optimisation.batch_size=3')
+"""No pose network and no validation: a step of this takes a fraction of a second."""
+STEPS = 6
+"""Steps of an epoch of it."""
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_large_files(tmp_path: Path) -> Iterator[None]:
+    yield
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp('store')
+    yield write_tiny_store(folder / 'pair', frames=9, stereo=True)
+    shutil.rmtree(folder)
+
+
+def _arguments(out: Path, *sources: Path, settings: tuple[str, ...] = ()) -> list[str]:
+    """The command line of a run from its beginning."""
+    changes = (*LIGHT, 'log.pictures=0', *settings)
+    return [
+        *('train', *map(str, sources), '--out', str(out), '--config', 'smoke', '--device', 'cpu'),
+        *(part for change in changes for part in ('--set', change)),
+    ]
+
+
+def _start(arguments: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, '-m', 'monodepth2_training.cli', *arguments],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is true; a process that ends before fails the test with its words."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline_s:
+            process.kill()
+            pytest.fail(f'ended with {process.returncode}: {process.communicate()}')
+        time.sleep(0.02)
+
+
+def _steps(out: Path) -> int:
+    """The last step that a run has written down."""
+    entries = read_metrics(out / 'metrics.jsonl')
+    return int(entries[-1]['step']) if entries else 0
+
+
+def _files(out: Path) -> list[str]:
+    return sorted(path.name for path in (out / 'checkpoints').iterdir())
+
+
+def test_ctrl_c_kill_and_resume_end_in_the_weights_of_an_undisturbed_run(
+    store: Path, tmp_path: Path
+) -> None:
+    settings = (*STEREO, 'optimisation.epochs=2')
+    assert cli.main(_arguments(tmp_path / 'whole', store, settings=settings)) == 0
+    out = tmp_path / 'parts'
+
+    process = _start(_arguments(out, store, settings=settings))
+    _wait_for(lambda: _steps(out) >= 2, process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert f'go on with: monodepth2 train --out {out} --resume' in said
+    (left,) = _files(out)
+    assert left.startswith('epoch_0000_step_')
+
+    process = _start(['train', '--out', str(out), '--resume', '--device', 'cpu'])
+    _wait_for(lambda: _steps(out) >= STEPS + 2, process)
+    process.kill()
+    process.communicate(timeout=PATIENCE_S)
+    assert 'epoch_0001.ckpt' in _files(out)
+
+    assert cli.main(['train', '--out', str(out), '--resume', '--device', 'cpu']) == 0
+    whole, parts = (load_model(run / 'model.safetensors') for run in (tmp_path / 'whole', out))
+    assert whole.sha256 == parts.sha256
+    _assert_metric(whole)
+    steps = [e['step'] for e in read_metrics(out / 'metrics.jsonl') if e['kind'] == 'step']
+    assert steps == list(range(1, 2 * STEPS + 1))
+
+
+def _assert_metric(model: Model) -> None:
+    """A model from a pair has no pose network and says how long its unit is."""
+    assert not model.pose_state
+    scale = model.description.scale
+    assert scale is not None
+    assert scale.value * BASELINE_UNITS == pytest.approx(BASELINE_M)
+    assert scale.frames == 18
+    assert f'{BASELINE_M:g} m' in scale.method
+
+
+def _save_for_ever(folder: Path) -> None:
+    """Write checkpoint after checkpoint, until killed."""
+    torch.set_num_threads(1)
+    weights = torch.rand(1_000_000)
+    for epochs in range(1, 10_000):
+        save_checkpoint(folder / checkpoint_name(epochs), {'epoch': epochs, 'weights': weights})
+        (folder / checkpoint_name(epochs - 2)).unlink(missing_ok=True)
+
+
+def test_a_kill_in_the_middle_of_a_save_never_costs_the_checkpoint_before(tmp_path: Path) -> None:
+    context, drawn = multiprocessing.get_context('fork'), random.Random(0)
+    save_checkpoint(tmp_path / checkpoint_name(0), {'epoch': 0})
+    cut = 0
+    for _ in range(25):
+        process = context.Process(target=_save_for_ever, args=(tmp_path,))
+        process.start()
+        time.sleep(drawn.uniform(0.02, 0.12))
+        process.kill()
+        process.join()
+        found, faults = newest_good(tmp_path)
+        assert found is not None
+        assert not faults
+        assert load_checkpoint(found)['epoch'] == int(found.stem.partition('_')[2])
+        cut += remove_unfinished(tmp_path)
+    assert cut > 5
+
+
+def test_two_processes_compute_the_mean_of_the_gradients_of_their_halves(
+    store: Path, tmp_path: Path
+) -> None:
+    samples = 18
+    settings = (*STEREO[:2], f'optimisation.batch_size={samples // 2}', 'optimisation.epochs=1')
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+    command += ['--nproc-per-node', '2', '-m', 'monodepth2_training.cli']
+    done = subprocess.run(
+        [*command, *_arguments(tmp_path, store, settings=settings), '--json'],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)['steps'] == 1
+    # After one step Adam's first moment is (1 - beta1) = 0.1 times the gradient.
+    checkpoint = load_checkpoint(tmp_path / 'checkpoints' / 'epoch_0001.ckpt')
+    moments = checkpoint['optimizer_states'][0]['state']
+    both = [moments[number]['exp_avg'] / 0.1 for number in sorted(moments)]
+    config = read_config(str(tmp_path / 'config.yaml'))
+    halves = [_gradient(config, store, rank) for rank in range(2)]
+    for ours, first, second in zip(both, *halves, strict=True):
+        mean = 0.5 * (first + second)
+        assert float((ours - mean).norm()) <= 1e-4 * float(mean.norm()) + 1e-9
+
+
+def _gradient(config: Any, store: Path, rank: int) -> list[torch.Tensor]:
+    """What one of two processes computes in its first step, computed in this one."""
+    opened = FrameStore.open(store)
+    split = make_split(opened, mode=config.mode, settings=config.triplets)
+    data = TripletDataModule(opened, split, batch_size=config.optimisation.batch_size)
+    loader = data.train_dataloader()
+    order = EpochSampler(
+        len(split.training),
+        batch_size=config.optimisation.batch_size,
+        seed=config.optimisation.seed,
+        rank=rank,
+        world_size=2,
+    )
+    batch = loader._loader.dataset.__getitems__(list(order))  # type: ignore[attr-defined]
+    module = build_module(config, CPU)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DepthTraining, 'global_rank', rank)
+        module.training_step(batch, 0)['loss'].backward()
+    return [p.grad for p in module.model.parameters() if p.grad is not None]
+
+
+def test_a_bag_becomes_a_model_file_that_the_node_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive = tmp_path / 'drive'
+    size = ('--width', '96', '--height', '64')
+    assert cli.main(['generate', str(drive), '--frames', '12', *size]) == 0
+    out = tmp_path / 'run'
+    settings = ('triplets.min_motion=0', 'optimisation.epochs=1', 'log.pictures=2')
+    capsys.readouterr()
+    assert cli.main(_arguments(out, drive, settings=settings)) == 0
+    text = capsys.readouterr().out
+    model = out / 'model.safetensors'
+    assert f'ros2 launch monodepth2_ros depth.launch.py model:={model}' in text
+    assert {'config.yaml', 'frames', 'metrics.jsonl', 'report.html', 'run.json'} <= {
+        path.name for path in out.iterdir()
+    }
+    description = load_model(model).description
+    assert description.camera is not None
+    assert (description.camera.camera.width, description.camera.camera.height) == (96, 64)
+    assert description.scale is None
+    assert description.provenance['recordings'] == 'drive'
+    assert description.provenance['experiment'] == 'smoke'
+    assert cli.main(['info', str(model)]) == 0
+    picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    depth = DepthEstimator.load(model, device='cpu').infer(picture)
+    assert depth.shape == (64, 96)
+    assert np.isfinite(depth).all()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'status', 'message'),
+    [
+        (['--resume'], 1, 'holds no run that could be resumed'),
+        ([], 1, '0 sources with 0 frame store'),
+        (['STORE', 'STORE'], 1, '2 sources with 2 frame store'),
+        (['nowhere.mcap'], 1, 'nowhere.mcap'),
+        (['STORE', '--config', 'somke'], 2, "did you mean 'smoke'"),
+        (['STORE', '--config', 'mono_1024x320'], 1, 'extract them at that size'),
+        (['STORE', '--set', 'optimisation.epoch=2'], 2, "did you mean 'epochs'"),
+        (['STORE', '--epochs', '0'], 2, 'expected 1 or more'),
+        (['STORE', '--device', 'gpu'], 2, "device 'gpu' is not known"),
+        (['STORE', '--config', 'smoke', '--weights', 'no.pth'], 1, 'add --set network.width=64'),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(
+    store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    given = [str(store) if argument == 'STORE' else argument for argument in arguments]
+    assert cli.main(['train', *given, '--out', str(tmp_path / 'run')]) == status
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_run_is_neither_overwritten_nor_changed_by_resuming(
+    store: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from monodepth2_training.run import training
+
+    class Reached(Exception):
+        pass
+
+    def train(*_: Any, **__: Any) -> None:
+        raise Reached
+
+    monkeypatch.setattr(training, 'train', train)
+    out = ('--out', str(tmp_path))
+    assert cli.main(_arguments(tmp_path, store)) == 1
+    assert 'Reached' in capsys.readouterr().err
+    assert cli.main(['train', str(store), *out]) == 1
+    assert 'holds a run already: add --resume' in capsys.readouterr().err
+    for change in (['--config', 'smoke'], ['--set', 'loss.ssim=false'], ['--weights', 'random']):
+        assert cli.main(['train', *out, '--resume', *change]) == 2
+        assert 'a resumed run keeps its sources' in capsys.readouterr().err
+    assert cli.main(['train', *out, '--resume', '--epochs', '9']) == 1
+    assert read_config(str(tmp_path / 'config.yaml')).optimisation.epochs == 9
+    assert tiny_config().network == read_config(str(tmp_path / 'config.yaml')).network
