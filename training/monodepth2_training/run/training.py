@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
+    from lightning.pytorch import Trainer
 
     from monodepth2_training.config import TrainingConfig
     from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.data.triplets import Split
+    from monodepth2_training.module import DepthTraining
     from monodepth2_training.run.folder import RunFolder
     from monodepth2_training.run.progress import RunProgress
 
@@ -90,43 +92,24 @@ def train(
         TrainingInterrupted: a signal has ended the run.
     """
     _check_size(config, store)
-    say = progress.say
     split = make_split(store, mode=config.mode, settings=config.triplets)
     for note in (*split.notes, *_batch_note(config, split, processes)):
-        say(note)
-    start = _start(folder, say) if resume else None
+        progress.say(note)
+    start = _start(folder, progress.say) if resume else None
     processes.wait()
-    settings = config.optimisation
-    keeper = CheckpointKeeper(folder.checkpoints, 60.0 * settings.save_every_min)
-    log = RunLog(folder.metrics, folder.tensorboard, config.log.every_steps)
-    pictures = RunPictures(folder.pictures, log, config.log.pictures)
-    epochs = max(settings.epochs, 0 if start is None else checkpoint_epochs(start))
-    callbacks = [progress, log, pictures, keeper]
-    trainer = make_trainer(folder.path, callbacks, device, processes, epochs=epochs)
-    precision, reason = choose_precision(settings.precision, device)
-    say(f'networks in {str(precision).removeprefix("torch.")} ({reason}), loss in float32')
-    module = build_module(
-        config,
-        device,
-        precision=precision,
-        resumed=start is not None,
-        describe=batch_describer(store),
-        say=progress.warn,
-    )
-    data = TripletDataModule(
-        store,
-        split,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        workers=settings.workers,
-    )
+    module = _module(config, store, device, progress, resumed=start is not None)
     started_s = time.monotonic()
-    try:
-        fit(trainer, module, data, start=start, batch_size=settings.batch_size)
-    finally:
-        keeper.close()
-        log.close()
-    checkpoint = _best(keeper, folder, say)
+    trainer, keeper = _fit(
+        config,
+        _data(config, store, split),
+        folder,
+        module,
+        device,
+        start=start,
+        progress=progress,
+        processes=processes,
+    )
+    checkpoint = _best(keeper, folder, progress.say)
     outcome = Outcome(
         checkpoint=checkpoint,
         epochs=checkpoint_epochs(checkpoint),
@@ -140,6 +123,67 @@ def train(
     if processes.is_first:
         write_model(folder.model, checkpoint, config, store, facts=_facts(outcome))
     return outcome
+
+
+def _module(
+    config: TrainingConfig,
+    store: FrameStore,
+    device: torch.device,
+    progress: RunProgress,
+    *,
+    resumed: bool,
+) -> DepthTraining:
+    """What is trained, in the arithmetic that suits the device."""
+    precision, reason = choose_precision(config.optimisation.precision, device)
+    name = str(precision).removeprefix('torch.')
+    progress.say(f'networks in {name} ({reason}), loss in float32')
+    return build_module(
+        config,
+        device,
+        precision=precision,
+        resumed=resumed,
+        describe=batch_describer(store),
+        say=progress.warn,
+    )
+
+
+def _data(config: TrainingConfig, store: FrameStore, split: Split) -> TripletDataModule:
+    """The samples as batches."""
+    settings = config.optimisation
+    return TripletDataModule(
+        store,
+        split,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        workers=settings.workers,
+    )
+
+
+def _fit(
+    config: TrainingConfig,
+    data: TripletDataModule,
+    folder: RunFolder,
+    module: DepthTraining,
+    device: torch.device,
+    *,
+    start: Path | None,
+    progress: RunProgress,
+    processes: Processes,
+) -> tuple[Trainer, CheckpointKeeper]:
+    """Train to the last epoch; the trainer and the keeper know what came of it."""
+    settings = config.optimisation
+    keeper = CheckpointKeeper(folder.checkpoints, 60.0 * settings.save_every_min)
+    log = RunLog(folder.metrics, folder.tensorboard, config.log.every_steps)
+    pictures = RunPictures(folder.pictures, log, config.log.pictures)
+    epochs = max(settings.epochs, 0 if start is None else checkpoint_epochs(start))
+    callbacks = [progress, log, pictures, keeper]
+    trainer = make_trainer(folder.path, callbacks, device, processes, epochs=epochs)
+    try:
+        fit(trainer, module, data, start=start, batch_size=settings.batch_size)
+    finally:
+        keeper.close()
+        log.close()
+    return trainer, keeper
 
 
 def _check_size(config: TrainingConfig, store: FrameStore) -> None:
