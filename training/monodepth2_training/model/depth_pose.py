@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -140,36 +140,44 @@ class DepthPoseModel(nn.Module):
 
     def forward(self, views: Views) -> Prediction:
         """Predict disparity of the targets and their motion to each source."""
-        features = self.depth_net.encoder(views.target_input)
+        features, seen = self._encoded(views)
         disparities = _maps(self.depth_net.decoder, features)
         masks = None if self.mask_decoder is None else _maps(self.mask_decoder, features)
-        poses = self._poses(views, features[-1], disparities[0])
+        poses = self._poses(views, seen, disparities[0])
         return Prediction(disparities=disparities, T_target_to_sources=poses, masks=masks)
 
     def pose_state(self) -> dict[str, torch.Tensor]:
         """Tensors of the pose network for the model file; empty if there is none."""
         return {} if self.pose_net is None else self.pose_net.state_dict()
 
+    def _encoded(self, views: Views) -> tuple[Features, list[torch.Tensor]]:
+        """Features of the target, and what the pose network sees of previous, target and next.
+
+        That is the frames, or the features of ``shared``: there all frames pass through the
+        depth encoder in one batch, as published, since its normalisation depends on that.
+        """
+        encoder = self.depth_net.encoder
+        if self.pose_net is None:
+            return encoder(views.target_input), []
+        before, after = (views.sources_input[:, self.sources.index(name)] for name in TEMPORAL)
+        if self.config.pose != 'shared':
+            return encoder(views.target_input), [before, views.target_input, after]
+        of_all = encoder(torch.cat((before, views.target_input, after)))
+        target = tuple(maps.chunk(3)[1] for maps in of_all)
+        return cast('Features', target), list(of_all[-1].chunk(3))
+
     def _poses(
-        self, views: Views, target_features: torch.Tensor, disparity: torch.Tensor
+        self, views: Views, seen: Sequence[torch.Tensor], disparity: torch.Tensor
     ) -> torch.Tensor:
         """Transforms float32 [B, S, 4, 4] from the target to every source."""
         known = {PARTNER: views.T_target_to_partner}
         if self.pose_net is not None:
-            motions = self._motions(self.pose_net, self._seen(views, target_features))
+            motions = self._motions(self.pose_net, seen)
             if self.config.pose == 'posecnn':
                 motions = motions * self._translation_unit(disparity)
             T = rigid_transform(motions[..., :3], motions[..., 3:])
             known |= {'previous': invert_rigid(T[:, 0]), 'next': T[:, 1]}
         return torch.stack([known[name] for name in self.sources], dim=1)
-
-    def _seen(self, views: Views, target_features: torch.Tensor) -> list[torch.Tensor]:
-        """What the pose network sees of previous, target and next: frames or their features."""
-        before, after = (views.sources_input[:, self.sources.index(name)] for name in TEMPORAL)
-        if self.config.pose != 'shared':
-            return [before, views.target_input, after]
-        before, after = self.depth_net.encoder(torch.cat((before, after)))[-1].chunk(2)
-        return [before, target_features, after]
 
     def _motions(self, pose_net: nn.Module, seen: Sequence[torch.Tensor]) -> torch.Tensor:
         """Motions float32 [B, 2, 6] from previous to target and from target to next.
