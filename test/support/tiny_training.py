@@ -65,9 +65,10 @@ def tiny_config(*overrides: str) -> TrainingConfig:
     return read_config('smoke', [*LIGHT, 'optimisation.epochs=3', 'log.pictures=0', *overrides])
 
 
-def build_tiny_module(config: TrainingConfig, device: torch.device, **parts: Any) -> DepthTraining:
+def build_tiny_module(config: TrainingConfig, **parts: Any) -> DepthTraining:
     """In the place of ``build_module``."""
     parts.pop('resumed', None)
+    parts.pop('compile', None)
     torch.manual_seed(config.optimisation.seed)
     return DepthTraining(TinyModel(), Objective(config.loss, config.depth_range), config, **parts)
 

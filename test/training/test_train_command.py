@@ -37,7 +37,7 @@ from monodepth2_training.data.triplets import make_split
 from monodepth2_training.module import DepthTraining
 from monodepth2_training.run.log import read_metrics
 from support.tiny_store import BASELINE_M, write_tiny_store
-from support.tiny_training import CPU, LIGHT, tiny_config
+from support.tiny_training import LIGHT, tiny_config
 
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.model_file import Model, load_model
@@ -224,7 +224,7 @@ def _gradient(config: Any, store: Path, rank: int) -> list[torch.Tensor]:
         world_size=2,
     )
     batch = loader._loader.dataset.__getitems__(list(order))  # type: ignore[attr-defined]
-    module = build_module(config, CPU)
+    module = build_module(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DepthTraining, 'global_rank', rank)
         module.training_step(batch, 0)['loss'].backward()

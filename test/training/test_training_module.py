@@ -29,7 +29,6 @@ from monodepth2_training.run.keeper import CheckpointKeeper, TrainingInterrupted
 from monodepth2_training.run.log import read_metrics
 from support.tiny_store import write_tiny_store
 from support.tiny_training import (
-    CPU,
     build_tiny_module,
     tiny_config,
     train_tiny,
@@ -130,7 +129,7 @@ def loss_curve(store: Path, patch: pytest.MonkeyPatch) -> list[float]:
         return dataclasses.replace(views, **images)
 
     patch.setattr(training_module, 'augment', augment_in_float64)
-    module = build_module(_config(), CPU).double().train()
+    module = build_module(_config()).double().train()
     optimizer = module.configure_optimizers()['optimizer']
     batch = _first_batch(store, 2)
     losses = []
@@ -148,8 +147,37 @@ def test_the_seeded_loss_curve_is_as_it_was(store: Path, monkeypatch: pytest.Mon
     assert loss_curve(store, monkeypatch) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ('choice', 'epochs', 'compiled'),
+    [('auto', 1, False), ('auto', 40, True), ('always', 1, True), ('never', 40, False)],
+)
+def test_the_loss_is_compiled_where_that_pays(
+    store: Path,
+    tmp_path: Path,
+    tiny: None,
+    monkeypatch: pytest.MonkeyPatch,
+    choice: str,
+    epochs: int,
+    compiled: bool,
+) -> None:
+    asked: list[bool] = []
+
+    class Built(Exception):
+        pass
+
+    def build(*_: Any, compile: bool, **__: Any) -> None:
+        asked.append(compile)
+        raise Built
+
+    monkeypatch.setattr(training, 'build_module', build)
+    changes = (f'optimisation.compile={choice}', f'optimisation.epochs={epochs}')
+    with pytest.raises(Built):
+        train_tiny(_config(*changes), store, tmp_path)
+    assert asked == [compiled]
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
-    modules = [build_module(_config(f'optimisation.seed={seed}'), CPU) for seed in (3, 3, 4)]
+    modules = [build_module(_config(f'optimisation.seed={seed}')) for seed in (3, 3, 4)]
     first, again, other = (module.model.depth_net.decoder.state_dict() for module in modules)
     name = next(iter(first))
     assert torch.equal(first[name], again[name])
@@ -157,20 +185,20 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
 
 
 def test_a_step_draws_by_epoch_batch_and_seed_alone(store: Path) -> None:
-    module = build_tiny_module(_config(), CPU)
+    module = build_tiny_module(_config())
     batch = _first_batch(store)
     torch.manual_seed(1)
     first = module.training_step(batch, 3)['loss']
     torch.manual_seed(2)
     assert torch.equal(module.training_step(batch, 3)['loss'], first)
     assert not torch.equal(module.training_step(batch, 4)['loss'], first)
-    other = build_tiny_module(_config('optimisation.seed=9'), CPU)
+    other = build_tiny_module(_config('optimisation.seed=9'))
     other.load_state_dict(module.state_dict())
     assert not torch.equal(other.training_step(batch, 3)['loss'], first)
 
 
 def test_validation_varies_nothing_and_draws_the_same_noise_each_time(store: Path) -> None:
-    module = build_tiny_module(_config(), CPU).eval()
+    module = build_tiny_module(_config()).eval()
     batch = _first_batch(store)
     views, _, terms = module.judge(batch)
     assert torch.equal(views.target, views.target_input)
@@ -180,7 +208,7 @@ def test_validation_varies_nothing_and_draws_the_same_noise_each_time(store: Pat
 
 
 def test_networks_run_in_bfloat16_and_the_loss_in_float32(store: Path) -> None:
-    module = build_tiny_module(_config(), CPU, precision=torch.bfloat16)
+    module = build_tiny_module(_config(), precision=torch.bfloat16)
     seen: list[torch.dtype] = []
     module.model.disparity.register_forward_hook(lambda *call: seen.append(call[2].dtype))
     result = module.training_step(_first_batch(store), 0)
@@ -191,7 +219,7 @@ def test_networks_run_in_bfloat16_and_the_loss_in_float32(store: Path) -> None:
 
 
 def test_the_whole_step_is_channels_last_float32_and_fused() -> None:
-    module = build_module(_config(), CPU)
+    module = build_module(_config())
     weight = module.model.depth_net.decoder.state_dict()
     convolution = next(tensor for tensor in weight.values() if tensor.ndim == 4)
     assert convolution.is_contiguous(memory_format=torch.channels_last)
@@ -422,7 +450,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_names_its_batch(
 
 
 def test_a_skipped_step_changes_neither_weights_nor_moments(store: Path) -> None:
-    module = build_tiny_module(_config(), CPU)
+    module = build_tiny_module(_config())
     optimizer = module.configure_optimizers()['optimizer']
     batch = _first_batch(store)
     parameters = optimizer.param_groups[0]['params']
@@ -474,7 +502,7 @@ def test_weights_that_are_not_finite_are_never_written(
 
 
 def test_gradients_are_clipped_only_when_asked_to(store: Path) -> None:
-    module = build_tiny_module(_config(), CPU)
+    module = build_tiny_module(_config())
     parameters = list(module.parameters())
     norms = []
     for clip in (0.0, 1e-3):
@@ -509,7 +537,7 @@ def test_an_experiment_that_starts_from_weights_asks_for_them() -> None:
     from monodepth2_training.config_files import read_config
 
     with pytest.raises(ConfigError, match='train mono_640x192 first and add --weights'):
-        build_module(read_config('mono_1024x320'), CPU)
+        build_module(read_config('mono_1024x320'))
 
 
 def test_full_memory_is_said_with_the_fix(

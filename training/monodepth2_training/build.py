@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 def build_module(
     config: TrainingConfig,
-    device: torch.device,
     *,
     precision: torch.dtype = torch.float32,
+    compile: bool = False,
     resumed: bool = False,
     describe: Callable[[torch.Tensor], str] = str,
     say: Callable[[str], None] = print,
 ) -> DepthTraining:
-    """Build a module on the CPU that will train on ``device``.
+    """Build a module on the CPU; what trains it moves it to its device.
 
     The same configuration gives the same weights on every machine.
 
     Args:
         config: what to build.
-        device: decides whether ``auto`` compiles.
         precision: arithmetic of the networks.
+        compile: whether the loss is compiled.
         resumed: whether a checkpoint is going to bring the weights.
         describe: turns a batch's ids, int64 [B, 2], into words.
         say: where lines for people go.
@@ -54,10 +54,7 @@ def build_module(
         predictive_mask=config.loss.predictive_mask,
     )
     provenance = {} if resumed else _first_weights(model, config)
-    compiled = {'auto': device.type == 'cuda', 'always': True, 'never': False}
-    objective = Objective(
-        config.loss, config.depth_range, compile=compiled[config.optimisation.compile]
-    )
+    objective = Objective(config.loss, config.depth_range, compile=compile)
     return DepthTraining(
         model.to(memory_format=torch.channels_last),
         objective,

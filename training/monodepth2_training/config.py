@@ -20,7 +20,7 @@ from monodepth2_training.loss.objective import LossConfig
 from monodepth2_training.model.depth_pose import ModelConfig
 
 COMPILE_CHOICES = ('auto', 'always', 'never')
-"""When the loss is compiled; ``auto`` does so on a GPU, where it pays from the first minutes."""
+"""When the loss is compiled; ``auto`` does so in runs that are long enough to win by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
