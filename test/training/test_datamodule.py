@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches hold what the store holds, and every run sees the same ones in the same order."""
 
+import os
 import pickle
+import signal
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from monodepth2_training.data.datamodule import TripletBatch, TripletDataModule
+from monodepth2_training.data.datamodule import BatchLoader, TripletBatch, TripletDataModule
 from monodepth2_training.data.dataset import TripletDataset
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
 from monodepth2_training.data.frame_store_writer import FrameRecord, open_writer
@@ -212,6 +214,30 @@ def test_worker_processes_give_the_same_batches(store: FrameStore) -> None:
     for one, other in zip(alone, helped, strict=True):
         for name, tensor in one._asdict().items():
             assert torch.equal(tensor, getattr(other, name)), name
+
+
+class _InterruptedDataset(TripletDataset):
+    """Its process is interrupted at every batch, as by Ctrl-C in a terminal."""
+
+    def __getitems__(self, indices: list[int]) -> TripletBatch:
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitems__(indices)
+
+
+def test_an_interrupt_does_not_end_the_processes_that_read(store: FrameStore) -> None:
+    samples = make_split(store, mode='mono', settings=TripletSettings()).training
+    dataset = _InterruptedDataset(store, samples)
+    loader = BatchLoader(dataset, range(len(samples)), batch_size=4, workers=1)
+    assert sum(len(batch.target) for batch in loader) == len(samples)
+
+
+def test_what_goes_wrong_while_reading_ahead_comes_through(store: FrameStore) -> None:
+    samples = make_split(store, mode='mono', settings=TripletSettings()).training
+    loader = BatchLoader(TripletDataset(store, samples), [0, 1, len(samples)], batch_size=1)
+    batches = iter(loader)
+    assert len([next(batches), next(batches)]) == 2
+    with pytest.raises(IndexError):
+        next(batches)
 
 
 def test_processes_of_a_run_take_different_samples(store: FrameStore) -> None:

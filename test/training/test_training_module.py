@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -540,14 +541,31 @@ def test_an_experiment_that_starts_from_weights_asks_for_them() -> None:
         build_module(read_config('mono_1024x320'))
 
 
-def test_full_memory_is_said_with_the_fix(
-    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ('error', 'remedy'),
+    [
+        (torch.cuda.OutOfMemoryError('CUDA out of memory.'), 'optimisation.batch_size=2'),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 'optimisation.batch_size=2'),
+        (MemoryError(), 'optimisation.batch_size=2'),
+        (
+            RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.'),
+            '--resume --set optimisation.workers=0',
+        ),
+    ],
+)
+def test_what_the_machine_lacks_is_said_with_the_fix(
+    store: Path,
+    tmp_path: Path,
+    tiny: None,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    remedy: str,
 ) -> None:
     def training_step(*_: Any) -> None:
-        raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
+        raise error
 
     monkeypatch.setattr(DepthTraining, 'training_step', training_step)
-    with pytest.raises(TrainingError, match=r'--set optimisation\.batch_size=2'):
+    with pytest.raises(TrainingError, match=re.escape(remedy)):
         train_tiny(_config(), store, tmp_path)
 
 

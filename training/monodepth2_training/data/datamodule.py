@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import torch
@@ -33,13 +35,15 @@ class BatchLoader:
         batch_size: int,
         workers: int = 0,
     ) -> None:
-        """Read in ``workers`` processes, or in this one if 0."""
+        """Read in ``workers`` processes, or in a thread of this one if 0."""
+        self._workers = workers
         self._loader = DataLoader(
             dataset,
             batch_size=batch_size,
             sampler=sampler,
             num_workers=workers,
             collate_fn=_as_read,
+            worker_init_fn=_leave_interrupts_to_the_trainer,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
         )
@@ -50,7 +54,7 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[TripletBatch]:
         """Give the batches; nothing is read before the first is asked for."""
-        yield from self._loader
+        yield from self._loader if self._workers else _read_ahead(self._loader)
 
 
 class ResumableLoader(BatchLoader):
@@ -142,6 +146,21 @@ class TripletDataModule(LightningDataModule):
         """Number of this process, and of all; 0 of 1 without a trainer."""
         trainer = self.trainer
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+
+
+def _read_ahead(loader: DataLoader[TripletBatch]) -> Iterator[TripletBatch]:
+    """Give batches, each read by a thread while the one before it is used."""
+    batches = iter(loader)
+    with ThreadPoolExecutor(1) as thread:
+        ahead = thread.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = thread.submit(next, batches, None)
+            yield batch
+
+
+def _leave_interrupts_to_the_trainer(worker: int) -> None:
+    """Let Ctrl-C, which all processes of a terminal get, not end those that read."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_read(batch: object) -> TripletBatch:

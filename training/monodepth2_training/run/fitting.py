@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from monodepth2_training.run.processes import Processes
 
 _LOGGERS = ('lightning.pytorch', 'lightning.fabric')
+_READER_DIED = re.compile(r'DataLoader worker')
 _OUT_OF_MEMORY = re.compile(r'out of memory|not enough memory|can.t allocate memory', re.I)
 
 
@@ -71,19 +72,33 @@ def fit(
     """Train, from a checkpoint on if one is given.
 
     Raises:
-        TrainingError: memory is short; anything that the callbacks raise comes through.
+        TrainingError: memory is short, or a process that reads frames has died; anything that
+            the callbacks raise comes through.
     """
     try:
         with _quiet():
             trainer.fit(module, datamodule=data, ckpt_path=start)
     except (RuntimeError, MemoryError) as err:
-        if not isinstance(err, MemoryError) and not _OUT_OF_MEMORY.search(str(err)):
+        remedy = _remedy(err, batch_size)
+        if not remedy:
             raise
-        raise TrainingError(
-            f'memory is too short for a batch of {batch_size}: halve it with --set '
-            f'optimisation.batch_size={max(1, batch_size // 2)}, or choose a smaller '
+        raise TrainingError(remedy) from err
+
+
+def _remedy(err: Exception, batch_size: int) -> str:
+    """What to do about a failure whose cause lies outside of the program; empty for others."""
+    if _READER_DIED.search(str(err)):
+        return (
+            f'a process that reads frames has died ({err}): go on with --resume --set '
+            'optimisation.workers=0, or give the container more shared memory (--shm-size)'
+        )
+    if isinstance(err, MemoryError) or _OUT_OF_MEMORY.search(str(err)):
+        return (
+            f'memory is too short for a batch of {batch_size}: begin another run with --set '
+            f'optimisation.batch_size={max(1, batch_size // 2)}, or with a smaller '
             'network.width and network.height'
-        ) from err
+        )
+    return ''
 
 
 @contextmanager
