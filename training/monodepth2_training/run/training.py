@@ -100,24 +100,11 @@ def train(
         progress.say(note)
     start = _start(folder, progress.say) if resume else None
     processes.wait()
-    module = _module(
-        config,
-        store,
-        device,
-        progress,
-        resumed=start is not None,
-        compile=_compiles(config, split, processes),
-    )
+    compile = _compiles(config, split, processes)
+    module = _module(config, store, device, progress, resumed=start is not None, compile=compile)
     started_s = time.monotonic()
     trainer, keeper = _fit(
-        config,
-        _data(config, store, split),
-        folder,
-        module,
-        device,
-        start=start,
-        progress=progress,
-        processes=processes,
+        config, _data(config, store, split), folder, module, device, start, progress, processes
     )
     checkpoint = _best(keeper, folder, progress.say)
     outcome = Outcome(
@@ -184,7 +171,6 @@ def _fit(
     folder: RunFolder,
     module: DepthTraining,
     device: torch.device,
-    *,
     start: Path | None,
     progress: RunProgress,
     processes: Processes,
