@@ -45,7 +45,7 @@ class Rectifier:
         calibration = calibration.checked()
         self.camera = calibration.rectified_camera()
         map_x, map_y = _float_maps(calibration, self.camera)
-        self.valid = _inside(map_x, map_y) & _unfolded(calibration, self.camera)
+        self.valid = _unfolded(calibration, self.camera, _inside(map_x, map_y))
         self.window = _largest_window(self.valid)
         map_x[~self.valid] = map_y[~self.valid] = -2.0
         self._maps = cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
@@ -117,23 +117,40 @@ def _inside(map_x: _FloatMap, map_y: _FloatMap) -> NDArray[np.bool_]:
     return np.asarray(in_x & in_y)
 
 
-def _unfolded(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[np.bool_]:
-    """Mark pixels whose ray is in front of the lens and where the distortion still grows."""
-    radius = _raw_radius(calibration, camera)
+def _unfolded(
+    calibration: CameraCalibration, camera: PinholeCamera, inside: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Of some pixels, those whose ray is in front of the lens and where distortion still grows."""
+    columns, rows = (np.flatnonzero(inside.any(axis=axis)) for axis in (0, 1))
+    ends = (side[:: max(1, len(side) - 1)] for side in (columns, rows))
+    corners = _raw_radius(calibration, camera, *ends)
+    # The rays within an angle of the axis are convex: with the corners they hold all pixels.
+    if (corners <= _growth_limit(calibration, corners)).all():
+        return inside
+    radius = _raw_radius(calibration, camera, np.arange(camera.width), np.arange(camera.height))
+    return inside & (radius <= _growth_limit(calibration, radius))
+
+
+def _growth_limit(calibration: CameraCalibration, radius: NDArray[np.float64]) -> float:
+    """Up to where the distortion grows: at most the largest of some radii that is finite."""
+    largest = float(np.max(radius, initial=0.0, where=np.isfinite(radius)))
     if not calibration.has_distortion:
-        return np.isfinite(radius)
-    largest = float(np.nanmax(radius, initial=0.0, where=np.isfinite(radius)))
+        return largest
     samples = np.tan(np.linspace(0.0, np.arctan(largest), 4096))
     falling = np.flatnonzero(~(np.diff(_distorted_radius(calibration, samples)) > 0.0))
-    limit = samples[falling[0]] if falling.size else largest
-    return radius <= limit
+    return float(samples[falling[0]]) if falling.size else largest
 
 
-def _raw_radius(calibration: CameraCalibration, camera: PinholeCamera) -> NDArray[np.float64]:
-    """Distance of each rectified pixel's ray from the raw optical axis at z = 1; inf behind it."""
+def _raw_radius(
+    calibration: CameraCalibration,
+    camera: PinholeCamera,
+    columns: NDArray[np.int_],
+    rows: NDArray[np.int_],
+) -> NDArray[np.float64]:
+    """Distance of rectified pixels' rays from the raw optical axis at z = 1; inf behind it."""
     R = np.reshape(calibration.R, (3, 3))
-    x = (np.arange(camera.width) - camera.cx_px) / camera.fx_px
-    y = (np.arange(camera.height)[:, None] - camera.cy_px) / camera.fy_px
+    x = (columns - camera.cx_px) / camera.fx_px
+    y = (rows[:, None] - camera.cy_px) / camera.fy_px
     raw_x, raw_y, raw_z = (R[0, i] * x + R[1, i] * y + R[2, i] for i in range(3))
     behind = raw_z <= 0.0
     raw_z[behind] = 1.0
@@ -163,8 +180,9 @@ def _largest_window(valid: NDArray[np.bool_]) -> Window:
     top, bottom, left, right = 0, valid.shape[0], 0, valid.shape[1]
     while top < bottom and left < right:
         box = valid[top:bottom, left:right]
-        shares = [side.mean() for side in (box[0], box[-1], box[:, 0], box[:, -1])]
-        worst = int(np.argmin(shares))
+        sides = (box[0], box[-1], box[:, 0], box[:, -1])
+        shares = [np.count_nonzero(side) / side.size for side in sides]
+        worst = shares.index(min(shares))
         if shares[worst] == 1.0:
             return Window(x=left, y=top, width=right - left, height=bottom - top)
         top, bottom = top + (worst == 0), bottom - (worst == 1)

@@ -32,6 +32,9 @@ def small_picture(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = pixels.shape[1:]
     size = (_WIDTH, max(_LEAST_HEIGHT, round(_WIDTH * height / width)))
     plane = pixels[pixels.shape[0] // 2]
+    # Areas of 2x2 pixels are what OpenCV averages fastest.
+    while plane.shape[1] > 2 * _WIDTH:
+        plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

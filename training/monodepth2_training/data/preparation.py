@@ -118,17 +118,17 @@ class Preparation:
     def _resized(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """Rectify, crop and resize; uint8 [C, H, W] each."""
         if self._channels == 3:
-            yield from map(self._planes, pictures)
+            yield from (np.stack(self._planes(picture)) for picture in pictures)
             return
         for start in range(0, len(pictures), _PACK):
             pack = list(pictures[start : start + _PACK])
             # OpenCV has no fast way for two channels.
             fill = [pack[-1]] * (_PACK - len(pack)) if len(pack) > 1 else []
             planes = self._planes(np.asarray(cv2.merge(pack + fill), np.uint8))
-            yield from (planes[i : i + 1] for i in range(len(pack)))
+            yield from (plane[None] for plane in planes[: len(pack)])
 
-    def _planes(self, channels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Rectify, crop and resize one image [H, W] or [H, W, C] to uint8 [C, h, w]."""
+    def _planes(self, channels: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]]:
+        """Rectify, crop and resize one image [H, W] or [H, W, C]; gives C planes uint8 [h, w]."""
         source = self._plan.source_picture(channels)
         tensor = resized(
             source if source.ndim == 3 else source[..., None],
@@ -136,7 +136,8 @@ class Preparation:
             height=self._height,
             resize=self._resize,
         )
-        return np.asarray(tensor[0].contiguous().numpy(), np.uint8)
+        # Several times faster than torch's way from channels_last to planes.
+        return cv2.split(tensor[0].permute(1, 2, 0).numpy())
 
 
 def _motions(small: Sequence[NDArray[np.uint8] | None]) -> list[float]:
@@ -149,10 +150,10 @@ def _motions(small: Sequence[NDArray[np.uint8] | None]) -> list[float]:
 
 def _measured(pixels: NDArray[np.uint8], *, motion: float) -> Prepared:
     plane = pixels.reshape(-1, pixels.shape[-1])
-    counts = cv2.calcHist([plane], [0], None, [256], [0, 256]).ravel().astype(np.float64)
+    clipped = plane.size - cv2.countNonZero(cv2.inRange(plane, 1, 254))
     return Prepared(
         pixels=pixels,
         motion=motion,
-        brightness=float(counts @ np.arange(256)) / (255.0 * plane.size),
-        clipped=float(counts[0] + counts[255]) / plane.size,
+        brightness=cv2.sumElems(plane)[0] / (255.0 * plane.size),
+        clipped=clipped / plane.size,
     )
