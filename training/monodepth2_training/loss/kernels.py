@@ -43,7 +43,7 @@ class Kernels:
             _log.warning(
                 'The loss runs uncompiled, which is slower and gives the same values: torch could '
                 'not compile it (%s). It needs a C++ compiler (apt install g++) or, on a GPU, '
-                'Triton; set compile to false to do without on purpose.',
+                'Triton; set optimisation.compile=never to do without on purpose.',
                 str(error).strip().partition('\n')[0],
             )
             return function(*args)
