@@ -113,7 +113,7 @@ def _train(
         config = read_config(str(folder.config))
     store = _open_store(folder)
     if processes.is_first:
-        _say_findings(store, config, progress.say)
+        _say_store(store, config, progress.say)
     outcome = train(
         config,
         store,
@@ -211,10 +211,13 @@ def _open_store(folder: RunFolder) -> FrameStore:
     return FrameStore.open(folder.read_store_path())
 
 
-def _say_findings(store: FrameStore, config: TrainingConfig, say: Callable[[str], None]) -> None:
-    """Say what would spoil the training."""
+def _say_store(store: FrameStore, config: TrainingConfig, say: Callable[[str], None]) -> None:
+    """Say what is trained on, and what of it would spoil the training."""
     from monodepth2_training.data.guards import check_store
 
+    for number, camera in enumerate(store.cameras):
+        pictures = len(store.frames(number).stamps_ns)
+        say(f'{camera.name}: {pictures} pictures of {store.width}x{store.height}')
     for finding in check_store(store, batch_size=config.optimisation.batch_size):
         say(finding.text())
 
