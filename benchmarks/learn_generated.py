@@ -12,8 +12,6 @@ its truth), the direction of predicted motion against the true one wherever the 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -28,6 +26,7 @@ from monodepth2_training.model.pose import rigid_transform
 from monodepth2_training.model.pose_net import build_pose_net
 from monodepth2_training.report.poses import pose_matrices
 from monodepth2_training.world.motion import T_camera_to_base
+from verbs import call_verb, generated_drive, set_options, size_options
 
 from monodepth2_ros.model_file import load_model
 
@@ -41,7 +40,7 @@ def main() -> None:
     """Generate, train, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
-    parser.add_argument('--config', default='practice_320x96')
+    parser.add_argument('--config', default='edge_320x96')
     parser.add_argument('--drives', type=int, default=6, help='to train on')
     parser.add_argument('--frames', type=int, default=200, help='of each drive')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
@@ -49,17 +48,14 @@ def main() -> None:
     started_s = time.monotonic()
     network = read_config(args.config, args.set).network
     seeds = (*range(1, args.drives + 1), *range(_FIRST_TEST_SEED, _FIRST_TEST_SEED + _TESTS))
-    size = ('--width', str(network.width), '--height', str(network.height))
-    drives = [args.out / f'drive_{seed}' for seed in seeds]
-    for seed, drive in zip(seeds, drives, strict=True):
-        if not drive.exists():
-            _call('generate', str(drive), '--seed', str(seed), '--frames', str(args.frames), *size)
+    size = {'width': network.width, 'height': network.height}
+    drives = [generated_drive(args.out, seed, frames=args.frames, **size) for seed in seeds]
     run = args.out / 'run'
     generated_s = time.monotonic()
     if not (run / 'model.safetensors').exists():
-        sets = [word for item in args.set for word in ('--set', item)]
         training = [str(drive) for drive in drives[:-_TESTS]]
-        _call('train', *training, '--out', str(run), '--config', args.config, *sets)
+        options = ('--config', args.config, *set_options(args.set))
+        call_verb('train', *training, '--out', str(run), *options)
     trained_s = time.monotonic()
     _report(run, drives, args.out)
     made_s, learnt_s = generated_s - started_s, trained_s - generated_s
@@ -110,16 +106,9 @@ def _store(drive: Path, out: Path, network: ModelConfig) -> FrameStore:
     """The drive's pictures as the networks see them."""
     path = out / f'frames_{drive.name}'
     if not path.exists():
-        size = ('--width', str(network.width), '--height', str(network.height))
-        _call('extract', str(drive), str(path), *size)
+        size = size_options(network.width, network.height)
+        call_verb('extract', str(drive), str(path), *size)
     return FrameStore.open(path)
-
-
-def _call(*arguments: str) -> None:
-    """Run a verb in a process of its own; end with it if it fails."""
-    code = subprocess.run([sys.executable, '-m', 'monodepth2_training.cli', *arguments]).returncode
-    if code:
-        raise SystemExit(code)
 
 
 if __name__ == '__main__':

@@ -13,14 +13,14 @@ the seen frames; where these are judged themselves, that favours the guess.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from judge import TrueFrame, judge, table, true_frames
+from monodepth2_training.config_files import read_config
 from monodepth2_training.evaluation.depth_errors import garg_crop
+from verbs import call_verb, set_options, size_options
 
 _WIDTH, _HEIGHT = 1242, 375
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('recording', type=Path)
     parser.add_argument('out', type=Path)
-    parser.add_argument('--config', default='drive_stereo_320x96')
+    parser.add_argument('--config', default='edge_stereo_320x96')
     parser.add_argument(
         '--end-s', type=float, default=26.8, help='KITTI 0039: frame 259 and before'
     )
@@ -60,34 +60,13 @@ def _train(args: argparse.Namespace) -> float:
     run, store = args.out / 'run', args.out / 'frames'
     started_s = time.monotonic()
     if not (run / 'model.safetensors').exists():
-        size = _size(args)
-        _call(
-            'extract',
-            str(args.recording),
-            str(store),
-            '--stereo',
-            '--end-s',
-            str(args.end_s),
-            *size,
-        )
-        sets = [word for item in args.set for word in ('--set', item)]
-        _call('train', str(store), '--out', str(run), '--config', args.config, *sets)
+        network = read_config(args.config, args.set).network
+        options = ('--stereo', '--end-s', str(args.end_s))
+        size = size_options(network.width, network.height)
+        call_verb('extract', str(args.recording), str(store), *options, *size)
+        options = ('--config', args.config, *set_options(args.set))
+        call_verb('train', str(store), '--out', str(run), *options)
     return time.monotonic() - started_s
-
-
-def _size(args: argparse.Namespace) -> tuple[str, ...]:
-    """The size of the pictures that a configuration wants, as options of ``extract``."""
-    from monodepth2_training.config_files import read_config
-
-    network = read_config(args.config, args.set).network
-    return '--width', str(network.width), '--height', str(network.height)
-
-
-def _call(*arguments: str) -> None:
-    """Run a verb in a process of its own; end with it if it fails."""
-    code = subprocess.run([sys.executable, '-m', 'monodepth2_training.cli', *arguments]).returncode
-    if code:
-        raise SystemExit(code)
 
 
 if __name__ == '__main__':
