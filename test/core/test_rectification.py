@@ -131,6 +131,18 @@ def test_a_fisheye_polynomial_that_turns_back_shows_nothing_twice():
     assert radius[rectifier.valid].max() == pytest.approx(limit, abs=0.03)
 
 
+def test_a_turn_beyond_the_raw_picture_costs_no_pixel():
+    """With k1 = -0.2 alone the distortion turns at 1.29, whose 0.86 no raw corner reaches."""
+    wide = (50.0, 0.0, 60.0, 0.0, 0.0, 50.0, 45.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    calibration = replace(PLAIN, R=TURNED, P=wide, D=(-0.2, 0.0, 0.0, 0.0))
+    valid = Rectifier(calibration).valid
+    for v, u in np.ndindex(valid.shape):
+        x, y = raw_pixel(calibration, u, v)
+        depth_px = min(x, WIDTH - 1 - x, y, HEIGHT - 1 - y)
+        if abs(depth_px) > 0.1:
+            assert valid[v, u] == (depth_px > 0)
+
+
 def test_the_turning_point_is_seen_from_the_raw_axis():
     """R = a turn of 0.3 about y shows the raw axis fx tan(0.3) columns right of the middle."""
     wide = (30.0, 0.0, 60.0, 0.0, 30.0, 45.0, 0.0, 0.0, 1.0)
