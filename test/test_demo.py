@@ -15,11 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from monodepth2_training.evaluation import truth
 from monodepth2_training.evaluation.depth_messages import cloud_of, depth_of
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
-from demo import accuracy, options, processes, strip, top_view, truth
+from demo import accuracy, options, processes, strip, top_view
 from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
