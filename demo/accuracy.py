@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from monodepth2_training.evaluation import truth
+from monodepth2_training.evaluation.depth_errors import depth_errors, known_pixels
 from monodepth2_training.evaluation.depth_messages import depth_frames
 from numpy.typing import NDArray
 
 from demo.source import Source
 from monodepth2_ros.recordings import open_recording
 
-_NEAREST_M = 1e-3
-_FARTHEST_M = 80.0
 _FEWEST_PIXELS = 100
 
 Depth = NDArray[np.float32]
@@ -57,15 +56,14 @@ def frame_errors(depth: Depth, true: Depth) -> tuple[float, float] | None:
     """
     if depth.shape != true.shape:
         return None
-    known = (true > _NEAREST_M) & (true < _FARTHEST_M) & np.isfinite(depth) & (depth > 0)
+    known = known_pixels(true) & np.isfinite(depth) & (depth > 0)
     if np.count_nonzero(known) < _FEWEST_PIXELS:
         return None
     depth, true = depth[known], true[known]
     middle = np.median(true)
     scaled = depth * (middle / np.median(depth))
-    return float(np.mean(np.abs(scaled - true) / true)), float(
-        np.mean(np.abs(middle - true) / true)
-    )
+    constant = np.full_like(true, middle)
+    return depth_errors(scaled, true).abs_rel, depth_errors(constant, true).abs_rel
 
 
 def _pairs(

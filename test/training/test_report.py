@@ -12,6 +12,7 @@ import pytest
 import torch
 from monodepth2_training.checkpoints import save_checkpoint
 from monodepth2_training.config_files import read_config
+from monodepth2_training.data.odometry import pose_matrices
 from monodepth2_training.data.triplets import Sample
 from monodepth2_training.model.depth_pose import DepthPoseModel
 from monodepth2_training.report import write_report
@@ -19,7 +20,7 @@ from monodepth2_training.report.advice import RULES, advise
 from monodepth2_training.report.curves import MOST_POINTS, thinned
 from monodepth2_training.report.facts import Facts, PoseFacts
 from monodepth2_training.report.observation import choose
-from monodepth2_training.report.poses import PredictedStep, compare_poses, pose_matrices
+from monodepth2_training.report.poses import PredictedStep, compare_poses
 from monodepth2_training.report.trend import FALLING, LEVEL, RISING, SHORT, trend
 from monodepth2_training.report.verdict import verdict
 from support.finished_run import write_finished_run

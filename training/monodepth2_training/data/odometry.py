@@ -101,6 +101,24 @@ def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
     return _in_order(topic, np.array(stamps_ns, np.int64), np.array(rows).reshape(-1, 8), damaged)
 
 
+def pose_matrices(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Poses [N, >= 7] x y z qx qy qz qw as transforms [N, 4, 4] into the parent frame."""
+    T = np.tile(np.eye(4), (len(rows), 1, 1))
+    T[:, :3, :3] = rotation_matrices(rows[:, 3:7])
+    T[:, :3, 3] = rows[:, :3]
+    return T
+
+
+def rotation_matrices(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotation matrices [N, 3, 3] of unit quaternions [N, 4] x y z w."""
+    x, y, z, w = quaternions.T
+    R = np.empty((len(quaternions), 3, 3))
+    R[:, 0] = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], 1)
+    R[:, 1] = np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], 1)
+    R[:, 2] = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], 1)
+    return R
+
+
 def _named(recording: Recording, name: str) -> Topic:
     topic = recording.topic(name)
     if topic.type not in POSE_TYPES:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.recordings import Recording, cdr
+from monodepth2_training.data.odometry import rotation_matrices
 from monodepth2_training.evaluation.depth_messages import cloud_points, depth_frames
 
 CLOUD_TYPE = 'sensor_msgs/msg/PointCloud2'
@@ -123,12 +124,6 @@ def _offset(translation: Any) -> NDArray[np.float64]:
 
 def _rotation(quaternion: Any) -> NDArray[np.float64]:
     """Rotation matrix of a quaternion x y z w."""
-    q = np.array([quaternion.x, quaternion.y, quaternion.z, quaternion.w])
-    x, y, z, w = q / np.linalg.norm(q)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    q = np.array([[quaternion.x, quaternion.y, quaternion.z, quaternion.w]])
+    matrix: NDArray[np.float64] = rotation_matrices(q / np.linalg.norm(q))[0]
+    return matrix

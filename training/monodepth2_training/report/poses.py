@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monodepth2_training.data.odometry import pose_matrices
+
 Floats = NDArray[np.float64]
 
 LEAST_STEP_M = 0.05
@@ -116,17 +118,6 @@ def compare_poses(
         path_odometry_m=_path(true[leg], np.eye(3), 1.0),
         path_predicted_m=_path(predicted[leg], mounting, float(np.median(ratio))),
     )
-
-
-def pose_matrices(rows: Floats) -> Floats:
-    """Poses [N, >= 7] x y z qx qy qz qw as transforms [N, 4, 4] into the parent frame."""
-    x, y, z, w = rows[:, 3:7].T
-    T = np.tile(np.eye(4), (len(rows), 1, 1))
-    T[:, 0, :3] = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], 1)
-    T[:, 1, :3] = np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], 1)
-    T[:, 2, :3] = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], 1)
-    T[:, :3, 3] = rows[:, :3]
-    return T
 
 
 def _camera_steps(pairs: Sequence[tuple[Floats, Floats]]) -> Floats:
