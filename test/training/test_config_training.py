@@ -14,7 +14,6 @@ from monodepth2_training.config_files import (
     config_folders,
     find_config,
     known_configs,
-    override_config,
     read_config,
     write_config,
 )
@@ -121,7 +120,7 @@ def test_overrides_win_and_are_read_as_yaml() -> None:
     assert config.optimisation.epochs == 3
     assert config.optimisation.learning_rate == 2e-4
     assert config.loss.ssim is False
-    again = override_config(config, ['optimisation.epochs=4'])
+    again = read_config('mono_640x192', [*overrides, 'optimisation.epochs=4'])
     assert again == dataclasses.replace(
         config, optimisation=dataclasses.replace(config.optimisation, epochs=4)
     )

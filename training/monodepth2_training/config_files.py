@@ -51,18 +51,6 @@ def write_config(config: TrainingConfig, path: Path) -> None:
     path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
-def override_config(config: TrainingConfig, overrides: Iterable[str]) -> TrainingConfig:
-    """The same configuration with changes like ``optimisation.epochs=3``.
-
-    Raises:
-        ConfigError: a key or value does not fit.
-    """
-    document = _plain(dataclasses.asdict(config))
-    for override in overrides:
-        document = _merge(document, _parse_override(override))
-    return decode(TrainingConfig, document, config.name)
-
-
 def find_config(name: str) -> Path:
     """The file of a configuration.
 
