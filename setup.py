@@ -40,8 +40,14 @@ setup(
         *shared_files('config'),
     ],
     install_requires=['setuptools'],
-    # colcon runs pytest only for a package that asks for it here.
-    extras_require={'test': ['pytest']},
+    # colcon runs pytest only for a package that asks for it here. The others are what an engine needs.
+    extras_require={
+        'test': ['pytest'],
+        'openvino': ['openvino'],
+        'int8': ['openvino', 'nncf'],
+        'onnx': ['onnx', 'onnxruntime'],
+        'tensorrt': ['tensorrt'],
+    },
     zip_safe=True,
     entry_points={
         'console_scripts': [

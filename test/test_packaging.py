@@ -161,18 +161,34 @@ def test_every_entry_point_can_be_called(setup_arguments: dict[str, Any]) -> Non
         assert callable(getattr(importlib.import_module(module), function))
 
 
+def _optional(setup_arguments: dict[str, Any]) -> set[str]:
+    extras = setup_arguments['extras_require']
+    return {package for extra in extras.keys() - {'test'} for package in extras[extra]}
+
+
 def _undeclared(imports: set[str], declared: set[str]) -> set[str]:
     return {name for name in imports if not PROVIDED_BY.get(name, {name}) & declared}
 
 
-def test_every_import_of_the_robots_code_is_a_declared_dependency() -> None:
+def test_every_import_of_the_robots_code_is_a_declared_dependency(
+    setup_arguments: dict[str, Any],
+) -> None:
     declared = _dependencies() | _requirements('run.txt')
-    assert _undeclared(_imports_of('monodepth2_ros', 'launch'), declared) == set()
+    optional = _optional(setup_arguments)
+    assert _undeclared(_imports_of('monodepth2_ros', 'launch'), declared | optional) == set()
 
 
-def test_every_import_of_the_trainer_is_a_declared_dependency() -> None:
+def test_every_import_of_the_trainer_is_a_declared_dependency(
+    setup_arguments: dict[str, Any],
+) -> None:
     declared = _dependencies() | _requirements('run.txt') | _requirements('train.txt')
-    assert _undeclared(_imports_of('training'), declared) == set()
+    assert _undeclared(_imports_of('training'), declared | _optional(setup_arguments)) == set()
+
+
+def test_all_optional_packages_but_those_for_a_gpu_are_installed_for_the_tests(
+    setup_arguments: dict[str, Any],
+) -> None:
+    assert _optional(setup_arguments) - {'tensorrt'} == _requirements('engines.txt')
 
 
 def test_every_requirement_is_pinned_to_one_version() -> None:
@@ -180,7 +196,7 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
     pins = [line for line in lines if line and line[0] != '#']
     assert all(re.fullmatch(r'[a-z0-9-]+==\S+( ; .+)?', line) for line in pins)
     pinned = {line.partition('==')[0] for line in pins}
-    for name in ('run.txt', 'train.txt', 'dev.txt', 'ros_wheels.txt'):
+    for name in ('run.txt', 'engines.txt', 'train.txt', 'dev.txt', 'ros_wheels.txt'):
         assert _requirements(name) <= pinned
 
 
