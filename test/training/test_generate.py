@@ -163,3 +163,47 @@ def test_our_own_reader_finds_one_camera(bag: Path):
     with open_recording(bag) as recording:
         camera = choose_camera(recording)
     assert (camera.image, camera.info) == ('/camera/image_raw', '/camera/camera_info')
+
+
+def test_second_camera_sees_what_lies_a_disparity_further_left():
+    baseline_m = 0.5
+    settings = DriveSettings(frames=2, width=320, height=96, noise=False, baseline_m=baseline_m)
+    drive = Drive(settings, torch.device('cpu'))
+    frame = drive.frame(1)
+    u = np.arange(320)[None] - drive.camera.fx_px * baseline_m / frame.depth_m
+    columns, rows = np.round(u).astype(int), np.arange(96)[:, None]
+    inside = columns >= 0
+    right = frame.right_rgb.astype(float)
+    off = np.abs(frame.rgb - right[rows, columns.clip(0)]).mean(-1)[inside]
+    unmoved = np.abs(frame.rgb - right).mean(-1)[inside]
+    assert np.mean(off < 12) > 0.85
+    assert off.mean() < 0.6 * unmoved.mean()
+
+
+def test_second_camera_leaves_the_first_as_it_is(drive: Drive):
+    settings = DriveSettings(frames=4, width=160, height=48, baseline_m=0.5)
+    frame = Drive(settings, torch.device('cpu')).frame(2)
+    np.testing.assert_array_equal(frame.rgb, drive.frame(2).rgb)
+    assert drive.frame(2).right_rgb is None
+
+
+def test_bag_of_two_cameras_is_found_as_a_pair_with_its_baseline(tmp_path: Path):
+    from monodepth2_training.data.bags import choose_stereo_pair
+
+    from monodepth2_ros.recordings import open_recording
+
+    path = tmp_path / 'pair'
+    assert main(['generate', str(path), *SMALL, '--baseline-m', '0.54', '--device', 'cpu']) == 0
+    with open_recording(path) as recording:
+        left, right = choose_stereo_pair(recording)
+        P = [
+            np.array(recording.calibration(c.topics.image).P).reshape(3, 4) for c in (left, right)
+        ]
+    assert (left.name, right.name) == ('/camera', '/camera_right')
+    np.testing.assert_allclose((P[0] - P[1])[0, 3] / P[0][0, 0], 0.54)
+    ((_, mounting),) = messages(path, '/tf_static')
+    assert [t.child_frame_id for t in mounting.transforms] == [
+        'camera_optical_frame',
+        'camera_right_optical_frame',
+    ]
+    assert mounting.transforms[1].transform.translation.y == -0.54

@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=int, default=0, help='another one, another street')
     parser.add_argument('--rate-hz', type=float, default=10.0, help='frames/s (default 10)')
     parser.add_argument('--speed-m-s', type=float, default=8.0, help='usual speed (default 8)')
+    parser.add_argument(
+        '--baseline-m',
+        type=float,
+        default=0.0,
+        help='add a second camera so far to the right, on /camera_right (default none)',
+    )
     for name, text in (
         ('moving-cars', 'traffic besides parked cars'),
         ('standstill', 'one stop at a crossing, in drives of 8 s and more'),
@@ -85,6 +91,7 @@ def _settings(args: argparse.Namespace) -> DriveSettings:
         standstill=args.standstill,
         exposure_changes=args.exposure_changes,
         noise=args.noise,
+        baseline_m=args.baseline_m,
     )
 
 
@@ -97,7 +104,7 @@ def _write(
 
     progress = ProgressLine(len(drive))
     try:
-        with closing(frames), new_bag(out, drive.camera, replace=replace) as bag:
+        with closing(frames), new_bag(out, drive, replace=replace) as bag:
             for frame in frames:
                 bag.write(frame)
                 progress.step()
@@ -114,6 +121,7 @@ def _report(drive: Drive, out: Path, device: str, elapsed_s: float) -> dict[str,
         'width': settings.width,
         'height': settings.height,
         'rate_hz': settings.rate_hz,
+        'baseline_m': settings.baseline_m,
         'seed': settings.seed,
         'distance_m': round(float(ego.along_m(settings.duration_s)), 2),
         'standstill_s': None if stop is None else [round(time_s, 2) for time_s in stop],

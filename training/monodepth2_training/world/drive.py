@@ -47,6 +47,8 @@ class DriveSettings:
     """Whether the camera's exposure varies."""
     noise: bool = True
     """Whether the camera adds noise."""
+    baseline_m: float = 0.0
+    """How far to its right a second camera sits that looks the same way; 0 for none."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be rendered."""
@@ -74,13 +76,15 @@ class DriveSettings:
         )
 
 
+_MOST_FRAMES = 20_000
 _RANGES = (
-    ('frames', 1, 20_000),
+    ('frames', 1, _MOST_FRAMES),
     ('width', 32, 4096),
     ('height', 32, 4096),
     ('seed', 0, 2**32 - 1),
     ('rate_hz', 0.5, 200.0),
     ('speed_m_s', 0.5, 30.0),
+    ('baseline_m', 0.0, 5.0),
 )
 
 
@@ -94,6 +98,8 @@ class DriveFrame:
     """Time of exposure."""
     rgb: NDArray[np.uint8]
     """[H, W, 3]"""
+    right_rgb: NDArray[np.uint8] | None
+    """[H, W, 3] of the second camera; None without one."""
     depth_m: NDArray[np.float32]
     """[H, W] camera z at the pixel centres; +Inf in the sky (REP 117)."""
     instance: NDArray[np.int64]
@@ -148,12 +154,26 @@ class Drive:
             number=number,
             stamp_ns=START_NS + round(time_s * 1e9),
             rgb=rgb.cpu().numpy(),
+            right_rgb=self._right(number, pose, time_s, gain)
+            if self.settings.baseline_m
+            else None,
             depth_m=rendering.depth_m.cpu().numpy(),
             instance=rendering.instance.cpu().numpy(),
             T_base_to_odom=self._T_world_to_odom @ self.ego.T_base_to_world(time_s),
             T_camera_to_odom=self._T_world_to_odom @ pose,
             twist=self.ego.twist(time_s),
         )
+
+    def _right(
+        self, number: int, T_left_to_world: NDArray[np.float64], time_s: float, gain: float
+    ) -> NDArray[np.uint8]:
+        """Picture of the second camera, [H, W, 3], with noise of its own."""
+        T_right_to_left = np.eye(4)
+        T_right_to_left[0, 3] = self.settings.baseline_m
+        pose = T_left_to_world @ T_right_to_left
+        radiance = self._renderer.render(self.camera, pose, time_s).radiance
+        picture = self._sensor.capture(radiance, _MOST_FRAMES + number, gain)
+        return picture.cpu().numpy()
 
 
 def _level(ego: EgoMotion, time_s: float) -> NDArray[np.float64]:

@@ -8,6 +8,9 @@
 | /camera/depth/image_rect | sensor_msgs/Image, 32FC1 | exact depth in metres, sky +Inf (REP 117) |
 | /odom | nav_msgs/Odometry | exact pose of base_link in odom, velocity in base_link |
 | /tf_static | tf2_msgs/TFMessage | base_link to camera_optical_frame |
+
+A drive with a second camera also has /camera_right/image_raw and /camera_right/camera_info, whose
+P[0, 3] tells the baseline, and where that camera is mounted.
 """
 
 from __future__ import annotations
@@ -26,16 +29,19 @@ from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.writer import RecordingWriter
-from monodepth2_training.world.drive import START_NS, DriveFrame
+from monodepth2_training.world.drive import START_NS, Drive, DriveFrame
 from monodepth2_training.world.motion import T_camera_to_base, Twist, quaternion_xyzw
 
 IMAGE_TOPIC = '/camera/image_raw'
 INFO_TOPIC = '/camera/camera_info'
+RIGHT_IMAGE_TOPIC = '/camera_right/image_raw'
+RIGHT_INFO_TOPIC = '/camera_right/camera_info'
 DEPTH_TOPIC = '/camera/depth/image_rect'
 ODOMETRY_TOPIC = '/odom'
 STATIC_TRANSFORM_TOPIC = '/tf_static'
 
 CAMERA_FRAME = 'camera_optical_frame'
+RIGHT_FRAME = 'camera_right_optical_frame'
 BASE_FRAME = 'base_link'
 ODOMETRY_FRAME = 'odom'
 
@@ -46,18 +52,24 @@ _TYPES = {
     DEPTH_TOPIC: 'sensor_msgs/msg/Image',
     ODOMETRY_TOPIC: 'nav_msgs/msg/Odometry',
 }
+_RIGHT_TYPES = {
+    RIGHT_INFO_TOPIC: 'sensor_msgs/msg/CameraInfo',
+    RIGHT_IMAGE_TOPIC: 'sensor_msgs/msg/Image',
+}
 
 
 class DriveBag:
     """An open bag that takes the frames of one drive."""
 
-    def __init__(self, writer: RecordingWriter, camera: PinholeCamera) -> None:
-        """Announce the topics and write the mounting of ``camera``."""
+    def __init__(self, writer: RecordingWriter, drive: Drive) -> None:
+        """Announce the topics and write how the cameras of ``drive`` are mounted."""
         self._writer = writer
-        self._calibration = calibration_of(camera)
-        for topic, type_name in _TYPES.items():
+        baseline_m = drive.settings.baseline_m
+        self._calibration = calibration_of(drive.camera)
+        self._right_calibration = calibration_of(drive.camera, right_of_first_m=baseline_m)
+        for topic, type_name in (_TYPES | _RIGHT_TYPES if baseline_m else _TYPES).items():
             writer.add_topic(topic, type_name, latched=topic == STATIC_TRANSFORM_TOPIC)
-        writer.write(STATIC_TRANSFORM_TOPIC, START_NS, _mounting(START_NS))
+        writer.write(STATIC_TRANSFORM_TOPIC, START_NS, _mounting(START_NS, baseline_m))
 
     def write(self, frame: DriveFrame) -> None:
         """Append one frame's messages.
@@ -69,17 +81,22 @@ class DriveBag:
         info = cdr.camera_info(self._calibration, stamp_ns=stamp, frame_id=CAMERA_FRAME)
         self._writer.write(INFO_TOPIC, stamp, info)
         self._writer.write(IMAGE_TOPIC, stamp, _image(frame.rgb, 'rgb8', stamp))
+        if frame.right_rgb is not None:
+            info = cdr.camera_info(self._right_calibration, stamp_ns=stamp, frame_id=RIGHT_FRAME)
+            self._writer.write(RIGHT_INFO_TOPIC, stamp, info)
+            picture = _image(frame.right_rgb, 'rgb8', stamp, RIGHT_FRAME)
+            self._writer.write(RIGHT_IMAGE_TOPIC, stamp, picture)
         self._writer.write(DEPTH_TOPIC, stamp, _image(frame.depth_m, '32FC1', stamp))
         self._writer.write(ODOMETRY_TOPIC, stamp, _odometry(frame))
 
 
 @contextmanager
-def new_bag(path: Path, camera: PinholeCamera, *, replace: bool) -> Iterator[DriveBag]:
+def new_bag(path: Path, drive: Drive, *, replace: bool) -> Iterator[DriveBag]:
     """Write a bag under a temporary name; it gets its own when the block ends without an error.
 
     Args:
         path: the bag's folder.
-        camera: the camera of the drive.
+        drive: whose frames it shall hold.
         replace: whether a bag that is there already may be replaced.
 
     Raises:
@@ -93,7 +110,7 @@ def new_bag(path: Path, camera: PinholeCamera, *, replace: bool) -> Iterator[Dri
         raise RecordingError(f'cannot write in {path.parent}: {err}') from err
     try:
         with RecordingWriter(aside / path.name) as writer:
-            yield DriveBag(writer, camera)
+            yield DriveBag(writer, drive)
         if path.exists():
             path.rename(aside / 'replaced')
         (aside / path.name).rename(path)
@@ -121,20 +138,22 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         )
 
 
-def calibration_of(camera: PinholeCamera) -> CameraCalibration:
-    """The calibration of a camera without distortion."""
+def calibration_of(camera: PinholeCamera, *, right_of_first_m: float = 0.0) -> CameraCalibration:
+    """The calibration of a camera without distortion, perhaps the second of a pair."""
     fx, fy, cx, cy = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
     return CameraCalibration(
         width=camera.width,
         height=camera.height,
         D=(0.0,) * 5,
         K=(fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0),
-        P=(fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0),
+        P=(fx, 0.0, cx, -fx * right_of_first_m, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0),
     )
 
 
-def _image(pixels: NDArray[Any], encoding: str, stamp_ns: int) -> bytes:
-    return cdr.image(pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id=CAMERA_FRAME)
+def _image(
+    pixels: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str = CAMERA_FRAME
+) -> bytes:
+    return cdr.image(pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id=frame_id)
 
 
 def _odometry(frame: DriveFrame) -> bytes:
@@ -166,18 +185,26 @@ def _twist(twist: Twist) -> Any:
     )
 
 
-def _mounting(stamp_ns: int) -> bytes:
+def _mounting(stamp_ns: int, baseline_m: float) -> bytes:
+    """Poses of the camera and, if there is a baseline, of the second one."""
+    transforms = [_mounted(stamp_ns, CAMERA_FRAME, right_m=0.0)]
+    if baseline_m:
+        transforms.append(_mounted(stamp_ns, RIGHT_FRAME, right_m=baseline_m))
+    message = cdr.typestore().types['tf2_msgs/msg/TFMessage'](transforms=transforms)
+    return cdr.serialize(message, 'tf2_msgs/msg/TFMessage')
+
+
+def _mounted(stamp_ns: int, frame_id: str, *, right_m: float) -> Any:
     types = cdr.typestore().types
     pose = T_camera_to_base()
-    transform = types['geometry_msgs/msg/TransformStamped'](
+    position = (pose @ [right_m, 0.0, 0.0, 1.0])[:3]
+    return types['geometry_msgs/msg/TransformStamped'](
         header=cdr.header(stamp_ns, BASE_FRAME),
-        child_frame_id=CAMERA_FRAME,
+        child_frame_id=frame_id,
         transform=types['geometry_msgs/msg/Transform'](
-            translation=_vector('Vector3', pose[:3, 3]), rotation=_quaternion(pose[:3, :3])
+            translation=_vector('Vector3', position), rotation=_quaternion(pose[:3, :3])
         ),
     )
-    message = types['tf2_msgs/msg/TFMessage'](transforms=[transform])
-    return cdr.serialize(message, 'tf2_msgs/msg/TFMessage')
 
 
 def _vector(kind: str, values: NDArray[np.float64]) -> Any:
