@@ -10,7 +10,12 @@ red, green, blue, and raise nothing but ``ImageError``. ``decode_unexpanded`` an
 from __future__ import annotations
 
 from monodepth2_ros.errors import UnsupportedEncodingError
-from monodepth2_ros.images.compressed import decode_compressed, decode_compressed_unexpanded
+from monodepth2_ros.images.compressed import (
+    decode_compressed,
+    decode_compressed_unexpanded,
+    exact_reduction,
+    reducible_size,
+)
 from monodepth2_ros.images.messages import DEFAULT_MAX_PIXELS, CompressedImage, RawImage
 from monodepth2_ros.images.raw import SUPPORTED_ENCODINGS, decode, decode_unexpanded
 
@@ -24,4 +29,6 @@ __all__ = [
     'decode_compressed',
     'decode_compressed_unexpanded',
     'decode_unexpanded',
+    'exact_reduction',
+    'reducible_size',
 ]

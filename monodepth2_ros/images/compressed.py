@@ -30,32 +30,65 @@ from monodepth2_ros.images.messages import (
 
 # Some webcams leave a few stray bytes at the end of every scan; all pixels are there.
 _STRAY_BYTES = re.compile(r'\b\d{1,2} extraneous bytes before marker 0xd[0-79]')
+REDUCTIONS = (8, 4, 2, 1)
+"""By which factors a JPEG can be decoded smaller, at less cost than in full."""
+
 _BAYER_FORMAT = re.compile(r'bayer_(rggb|bggr|gbrg|grbg)(?:8|16)\b')
 
 
 def decode_compressed(
-    image: CompressedImage, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    image: CompressedImage, *, max_pixels: int = DEFAULT_MAX_PIXELS, reduction: int = 1
 ) -> NDArray[np.uint8]:
     """Decode a compressed image to RGB.
 
     Args:
         image: the message's fields. Bytes after the picture's end, such as padding, are ignored.
         max_pixels: larger pictures are refused before they are decoded.
+        reduction: for a JPEG, one of ``REDUCTIONS`` that divides both its sides; others take 1.
 
     Returns:
-        RGB uint8 [H, W, 3], a new array; 16-bit samples v become round(v / 257), transparency is
-        dropped.
+        RGB uint8 [H / reduction, W / reduction, 3], a new array; 16-bit samples v become
+        round(v / 257), transparency is dropped.
 
     Raises:
         ImageError: the content is compressed depth, of another format, too large, cut off or
             damaged.
     """
-    picture = decode_compressed_unexpanded(image, max_pixels=max_pixels)
+    picture = decode_compressed_unexpanded(image, max_pixels=max_pixels, reduction=reduction)
     return picture if picture.ndim == 3 else pixels.grey(picture)
 
 
+def reducible_size(image: CompressedImage) -> tuple[int, int] | None:
+    """Width and height of a JPEG that may be decoded smaller; None for a mosaic and all else."""
+    data = as_bytes(image.data)
+    if data[:3].tobytes() != JPEG_MAGIC or _BAYER_FORMAT.match(image.format):
+        return None
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    return width, height
+
+
+def exact_reduction(size: tuple[int, int], *, least: tuple[int, int]) -> int:
+    """The largest of ``REDUCTIONS`` that divides a picture's sides and leaves ``least``.
+
+    Only where it divides them does the smaller picture show exactly the same field of view, which
+    the half-pixel rule takes for granted.
+
+    Args:
+        size: width and height of the picture in pixels.
+        least: width and height that have to remain.
+    """
+    for factor in REDUCTIONS:
+        divides = not any(side % factor for side in size)
+        if divides and size[0] >= factor * least[0] and size[1] >= factor * least[1]:
+            return factor
+    return 1
+
+
 def decode_compressed_unexpanded(
-    image: CompressedImage, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    image: CompressedImage, *, max_pixels: int = DEFAULT_MAX_PIXELS, reduction: int = 1
 ) -> NDArray[np.uint8]:
     """Decode a compressed image as ``decode_compressed``, but leave a grey JPEG in one channel.
 
@@ -74,7 +107,7 @@ def decode_compressed_unexpanded(
     if data.size == 0:
         raise ImageError(f'compressed image of format {quoted(image.format)} is empty')
     try:
-        picture = _picture(data, max_pixels)
+        picture = _picture(data, max_pixels, reduction)
     except ImageError as err:
         raise ImageError(f'compressed image of format {quoted(image.format)}: {err}') from err
     if picture.ndim == 3:
@@ -83,23 +116,24 @@ def decode_compressed_unexpanded(
     return pixels.demosaic(bayer[1])(picture) if bayer else picture
 
 
-def _picture(data: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
+def _picture(data: NDArray[np.uint8], max_pixels: int, reduction: int) -> NDArray[np.uint8]:
     """Decode to RGB uint8 [H, W, 3] or grey uint8 [H, W]."""
     if data[:3].tobytes() == JPEG_MAGIC:
-        return _jpeg(data, max_pixels)
+        return _jpeg(data, max_pixels, reduction)
     name, width, height = read_size(data.tobytes())
     check_size(width, height, max_pixels)
     return _by_opencv(data, name)
 
 
-def _jpeg(data: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
+def _jpeg(data: NDArray[np.uint8], max_pixels: int, reduction: int) -> NDArray[np.uint8]:
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         check_size(width, height, max_pixels)
         if colorspace in ('CMYK', 'YCCK'):
             raise ImageError(f'JPEG of {colorspace} colour: expected YCbCr, RGB or grey')
         colorspace = 'GRAY' if colorspace == 'Gray' else 'RGB'
-        pixels_out = _jpeg_pixels(data, colorspace)
+        options = {'min_height': height // reduction, 'min_width': width // reduction}
+        pixels_out = _jpeg_pixels(data, colorspace, options if reduction > 1 else {})
     except ValueError as err:
         raise ImageError(
             f'JPEG of {data.size} bytes is cut short or damaged: {err}; '
@@ -108,14 +142,16 @@ def _jpeg(data: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
     return pixels_out[..., 0] if colorspace == 'GRAY' else pixels_out
 
 
-def _jpeg_pixels(data: NDArray[np.uint8], colorspace: str) -> NDArray[np.uint8]:
+def _jpeg_pixels(
+    data: NDArray[np.uint8], colorspace: str, options: dict[str, int]
+) -> NDArray[np.uint8]:
     """Decode strictly; only stray bytes before the markers of a complete picture pass."""
     try:
-        return np.asarray(simplejpeg.decode_jpeg(data, colorspace), np.uint8)
+        return np.asarray(simplejpeg.decode_jpeg(data, colorspace, **options), np.uint8)
     except ValueError as err:
         if not (_STRAY_BYTES.search(str(err)) and _reaches_its_end(data.tobytes())):
             raise
-    return np.asarray(simplejpeg.decode_jpeg(data, colorspace, strict=False), np.uint8)
+    return np.asarray(simplejpeg.decode_jpeg(data, colorspace, strict=False, **options), np.uint8)
 
 
 def _reaches_its_end(data: bytes) -> bool:

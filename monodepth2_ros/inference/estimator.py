@@ -96,14 +96,19 @@ class DepthEstimator:
         )
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the network's input."""
+        return self.description.network.width, self.description.network.height
+
+    @property
     def scale(self) -> float:
         """Metres per unit of network depth; 1 if the model does not know it."""
         return self.description.scale.value if self.description.scale else 1.0
 
     def warm_up(self) -> None:
         """Run everything once, so that the first real frame is as fast as the others."""
-        network = self.description.network
-        self.infer(np.zeros((network.height + 1, network.width + 1, 3), np.uint8))
+        width, height = self.size
+        self.infer(np.zeros((height + 1, width + 1, 3), np.uint8))
 
     def disparity(
         self, rgb: NDArray[np.uint8], window: Window | None = None
@@ -121,14 +126,36 @@ class DepthEstimator:
             ImageError: the image is not uint8 [H, W, 3] or the window reaches outside it.
             DeviceError: the device failed.
         """
-        network = self.description.network
-        image = network_input(
+        return self.run(self.prepare(rgb, window))
+
+    def prepare(self, rgb: NDArray[np.uint8], window: Window | None = None) -> torch.Tensor:
+        """Crop and resize an image to the network's input.
+
+        Args:
+            rgb: uint8 [H, W, 3].
+            window: the part of the image to look at; all of it by default.
+
+        Returns:
+            uint8 [1, 3, h, w] in channels_last memory format.
+
+        Raises:
+            ImageError: the image is not uint8 [H, W, 3] or the window reaches outside it.
+        """
+        width, height = self.size
+        return network_input(
             rgb,
             window=window or full_window(rgb),
-            width=network.width,
-            height=network.height,
+            width=width,
+            height=height,
             resize=self.description.resize,
         )
+
+    def run(self, image: torch.Tensor) -> NDArray[np.float32]:
+        """Run the network on an input from ``prepare``; returns disparity as ``disparity`` does.
+
+        Raises:
+            DeviceError: the device failed.
+        """
         disparity = self.engine.infer(image)
         if self.flip:
             disparity = merge_flipped(disparity, self.engine.infer(torch.flip(image, (3,))))

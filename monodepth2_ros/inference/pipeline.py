@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From one image message to everything that a node publishes about it, in one call.
 
-The stages are decode, rectify, infer and postprocess; each is timed. What nobody wants is not
-computed.
+The stages are decode, rectify, preprocess, infer and postprocess; each is timed. What nobody wants
+is not computed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.camera import CameraCalibration, Window
@@ -22,35 +23,30 @@ from monodepth2_ros.images import (
     UnsupportedEncodingError,
     decode,
     decode_compressed,
+    exact_reduction,
+    reducible_size,
 )
-from monodepth2_ros.inference.colorize import colorize
-from monodepth2_ros.inference.point_cloud import PointCloudPacker
-from monodepth2_ros.inference.postprocess import mark_invalid
+from monodepth2_ros.inference.preprocess import full_window
 from monodepth2_ros.inference.products import Products, Timings, Wanted
+from monodepth2_ros.inference.rendering import DepthMaker, Renderer
 from monodepth2_ros.inference.settings import Settings
 from monodepth2_ros.inference.views import View, Views
 
 __all__ = ['Decoder', 'FramePipeline', 'Products', 'Settings', 'Timings', 'Wanted']
 
 
-class Estimator(Protocol):
+class Estimator(DepthMaker, Protocol):
     """What the pipeline needs of a ``DepthEstimator``."""
 
-    def disparity(
-        self, rgb: NDArray[np.uint8], window: Window | None = None
-    ) -> NDArray[np.float32]:
-        """Disparity of the window of an image, at the network's size."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the network's input."""
 
-    def depth(
-        self,
-        disparity: NDArray[np.float32],
-        *,
-        height: int,
-        width: int,
-        window: Window | None = None,
-        scale: float | None = None,
-    ) -> NDArray[np.float32]:
-        """Depth at the image's size; a new array."""
+    def prepare(self, rgb: NDArray[np.uint8], window: Window | None = None) -> torch.Tensor:
+        """The network's input, uint8 [1, 3, h, w], of the window of an image."""
+
+    def run(self, image: torch.Tensor) -> NDArray[np.float32]:
+        """Disparity float32 [h, w] of an input."""
 
 
 Decoder = Callable[[RawImage], NDArray[np.uint8]]
@@ -77,7 +73,7 @@ class FramePipeline:
         self.decoder = decoder
         self._estimator = estimator
         self._views = Views()
-        self._packer: PointCloudPacker | None = None
+        self._renderer = Renderer(estimator)
 
     def process(
         self,
@@ -98,48 +94,58 @@ class FramePipeline:
         """
         if not wanted:
             return Products()
-        settings = self.settings
-        started = perf_counter()
-        rgb = self._decode(image, settings.max_pixels)
-        decoded = perf_counter()
-        height, width = rgb.shape[:2]
-        view = self._views.view(calibration, width=width, height=height, rectify=settings.rectify)
+        settings, watch = self.settings, _Stopwatch()
+        reduction = self._reduction(image, calibration, wanted, settings)
+        rgb = self._decode(image, settings.max_pixels, reduction)
+        decode_s = watch.lap_s()
+        view = self._view(calibration, rgb.shape[1] * reduction, rgb.shape[0] * reduction)
         rgb = view.rectifier.rectify(rgb) if view.rectifier else rgb
-        rectified = perf_counter()
-        disparity = self._estimator.disparity(rgb, view.window)
-        inferred = perf_counter()
-        products = self._products(disparity, rgb, view, wanted, settings)
+        rectify_s = watch.lap_s()
+        seen = self._estimator.prepare(rgb, view.window if reduction == 1 else full_window(rgb))
+        preprocess_s = watch.lap_s()
+        disparity = self._estimator.run(seen)
+        infer_s = watch.lap_s()
+        colours = None if reduction > 1 else rgb
+        if settings.depth_size == 'network':
+            view, colours = view.at_network_size(*self._estimator.size), _pixels(seen)
+        products = self._renderer.render(disparity, colours, view, wanted, settings)
         timings = Timings(
-            decode=decoded - started,
-            rectify=rectified - decoded,
-            infer=inferred - rectified,
-            postprocess=perf_counter() - inferred,
+            decode=decode_s,
+            rectify=rectify_s,
+            preprocess=preprocess_s,
+            infer=infer_s,
+            postprocess=watch.lap_s(),
         )
         return replace(products, timings_s=timings)
 
-    def _products(
+    def _view(self, calibration: CameraCalibration | None, width: int, height: int) -> View:
+        """The view of images of that size."""
+        rectify = self.settings.rectify
+        return self._views.view(calibration, width=width, height=height, rectify=rectify)
+
+    def _reduction(
         self,
-        disparity: NDArray[np.float32],
-        rgb: NDArray[np.uint8],
-        view: View,
+        image: RawImage | CompressedImage,
+        calibration: CameraCalibration | None,
         wanted: Wanted,
         settings: Settings,
-    ) -> Products:
-        """Everything wanted, without its timings."""
-        depth = self._depth(disparity, rgb, view, settings)
-        return Products(
-            depth=depth if wanted.depth else None,
-            camera=view.camera,
-            points=self._points(depth, rgb, view, settings) if wanted.points else None,
-            color=_color(depth, settings) if wanted.color else None,
-            rgb=rgb,
-            notes=view.notes,
-        )
+    ) -> int:
+        """By which factor the picture may be decoded smaller, as nothing needs all its pixels."""
+        if not settings.reduced_decode or not isinstance(image, CompressedImage):
+            return 1
+        if wanted.points and settings.points_take_image_colours:
+            return 1
+        size = reducible_size(image)
+        if size is None or self._view(calibration, *size).rectifier is not None:
+            return 1
+        return exact_reduction(size, least=self._estimator.size)
 
-    def _decode(self, image: RawImage | CompressedImage, max_pixels: int) -> NDArray[np.uint8]:
+    def _decode(
+        self, image: RawImage | CompressedImage, max_pixels: int, reduction: int
+    ) -> NDArray[np.uint8]:
         """Decode a message, through ``decoder`` where this package cannot."""
         if isinstance(image, CompressedImage):
-            return decode_compressed(image, max_pixels=max_pixels)
+            return decode_compressed(image, max_pixels=max_pixels, reduction=reduction)
         try:
             return decode(image, max_pixels=max_pixels)
         except UnsupportedEncodingError:
@@ -147,54 +153,19 @@ class FramePipeline:
                 raise
             return self.decoder(image)
 
-    def _depth(
-        self,
-        disparity: NDArray[np.float32],
-        rgb: NDArray[np.uint8],
-        view: View,
-        settings: Settings,
-    ) -> NDArray[np.float32]:
-        """Depth with its marks, float32 [H, W]."""
-        height, width = rgb.shape[:2]
-        depth = self._estimator.depth(
-            disparity,
-            height=height,
-            width=width,
-            window=view.window,
-            scale=settings.scale or None,
-        )
-        return mark_invalid(
-            depth,
-            min_depth_m=settings.min_depth_m,
-            max_depth_m=settings.max_depth_m,
-            valid=view.valid,
-        )
 
-    def _points(
-        self,
-        depth: NDArray[np.float32],
-        rgb: NDArray[np.uint8],
-        view: View,
-        settings: Settings,
-    ) -> NDArray[np.uint8] | None:
-        """The cloud, or None without a camera; the packer is made anew when either changes."""
-        if view.camera is None:
-            return None
-        packer = self._packer
-        if packer is None or (packer.camera, packer.stride) != (
-            view.camera,
-            settings.cloud_stride,
-        ):
-            packer = PointCloudPacker(view.camera, stride=settings.cloud_stride)
-            self._packer = packer
-        return packer.pack(depth, rgb)
+class _Stopwatch:
+    """Tells how long each stage took."""
+
+    def __init__(self) -> None:
+        self._since_s = perf_counter()
+
+    def lap_s(self) -> float:
+        """Seconds since the last call, or since the start."""
+        since_s, self._since_s = self._since_s, perf_counter()
+        return self._since_s - since_s
 
 
-def _color(depth: NDArray[np.float32], settings: Settings) -> NDArray[np.uint8]:
-    """The picture of the depth."""
-    return colorize(
-        depth,
-        colormap=settings.colormap,
-        min_depth_m=settings.color_min_depth_m,
-        max_depth_m=settings.color_max_depth_m,
-    )
+def _pixels(image: torch.Tensor) -> NDArray[np.uint8]:
+    """A network's input as an image uint8 [h, w, 3]; shares its memory."""
+    return image[0].permute(1, 2, 0).numpy()

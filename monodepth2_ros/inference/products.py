@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.inference.point_cloud import PackedCloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +36,12 @@ class Timings:
     """Message bytes to RGB."""
     rectify: float = 0.0
     """Undoing the distortion; computing its maps when the calibration is new."""
+    preprocess: float = 0.0
+    """Cropping and resizing to the network's input."""
     infer: float = 0.0
-    """Resizing to the network's input, and the network."""
+    """The network."""
     postprocess: float = 0.0
-    """Depth at the image's size, range marks, cloud and colours."""
+    """Depth at the size wanted, range marks, cloud and colours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +49,17 @@ class Products:
     """What came of one frame."""
 
     depth: NDArray[np.float32] | None = None
-    """Depth float32 [H, W] in metres with REP 117 marks; None if not wanted."""
+    """Depth float32 [H, W] in metres with REP 117 marks, of the image's or the network's size;
+    None if not wanted."""
     camera: PinholeCamera | None = None
     """The camera of all results; None without a usable calibration."""
-    points: NDArray[np.uint8] | None = None
-    """Cloud uint8 [rows, columns * 32], valid until the next frame; None if not wanted or without
-    a camera."""
+    points: PackedCloud | None = None
+    """The cloud, valid until the next frame; None if not wanted or without a camera."""
     color: NDArray[np.uint8] | None = None
     """Picture of the depth, uint8 [H, W, 3] BGR; None if not wanted."""
     rgb: NDArray[np.uint8] | None = None
-    """The image that the depth is of, rectified, uint8 [H, W, 3]; None if nothing is wanted."""
+    """The image that the depth is of, rectified, uint8 [H, W, 3]; None if nothing is wanted or the
+    picture was decoded smaller than it is."""
     timings_s: Timings = field(default_factory=Timings)
     """How long the stages took."""
     notes: tuple[str, ...] = ()

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.images import DEFAULT_MAX_PIXELS
 from monodepth2_ros.inference.colorize import check_colormap, check_limits
+from monodepth2_ros.inference.point_cloud import LAYOUTS
 from monodepth2_ros.inference.views import RECTIFY_CHOICES
+
+DEPTH_SIZES = ('image', 'network')
+"""Sizes that depth and all that is made of it can have."""
+
+_CHOICES = {
+    'rectify': RECTIFY_CHOICES,
+    'depth_size': DEPTH_SIZES,
+    'cloud_fields': tuple(LAYOUTS),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +40,31 @@ class Settings:
     """Depth of the brightest colour; 0 follows each image."""
     color_max_depth_m: float = 0.0
     """Depth of the darkest colour; 0 follows each image."""
+    depth_size: str = 'image'
+    """``image`` (depth, camera, cloud and picture at the image's own size) or ``network``."""
+    reduced_decode: bool = False
+    """Decode a JPEG at 1/2, 1/4 or 1/8 where nothing needs its full size."""
+    cloud_fields: str = 'xyzrgb'
+    """A name of ``LAYOUTS``: what a point of the cloud holds."""
     cloud_stride: int = 1
     """Every how many pixels, along rows and columns, there is a point."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Images with more pixels are refused."""
 
+    @property
+    def points_take_image_colours(self) -> bool:
+        """Whether points need the colours of all of the image's pixels."""
+        coloured = LAYOUTS[self.cloud_fields].rgb_float is not None
+        return coloured and self.depth_size == 'image'
+
     def __post_init__(self) -> None:
         """Refuse values outside their ranges, alone and together."""
-        if self.rectify not in RECTIFY_CHOICES:
-            choices = ', '.join(RECTIFY_CHOICES)
-            raise ConfigError(f'rectify {self.rectify!r} is not known: expected one of {choices}')
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f'{name} {getattr(self, name)!r} is not known: expected one of '
+                    f'{", ".join(choices)}'
+                )
         if not 0.0 <= self.min_depth_m < self.max_depth_m < math.inf:
             raise ConfigError(
                 f'depth limits {self.min_depth_m} to {self.max_depth_m} m are not usable: '

@@ -27,6 +27,10 @@ _MAX_VIEWS = 4
 class View:
     """What is done to each image of one camera."""
 
+    width: int
+    """Columns of the image."""
+    height: int
+    """Rows of the image."""
     window: Window
     """The part of the image that holds a picture."""
     camera: PinholeCamera | None = None
@@ -40,6 +44,17 @@ class View:
     def valid(self) -> NDArray[np.bool_] | None:
         """Pixels that show something, bool [H, W]; None if all do."""
         return self.rectifier.valid if self.rectifier else None
+
+    def at_network_size(self, width: int, height: int) -> View:
+        """The view of what the network sees: the window alone, resized (half-pixel rule)."""
+        camera = self.camera and self.camera.cropped(self.window).resized(width, height)
+        return View(
+            width=width,
+            height=height,
+            window=Window(x=0, y=0, width=width, height=height),
+            camera=camera,
+            notes=self.notes,
+        )
 
 
 class Views:
@@ -70,7 +85,8 @@ class Views:
 
 def _make(calibration: CameraCalibration | None, width: int, height: int, rectify: str) -> View:
     """Compute a view."""
-    plain = View(window=Window(x=0, y=0, width=width, height=height))
+    whole = Window(x=0, y=0, width=width, height=height)
+    plain = View(width=width, height=height, window=whole)
     if calibration is None:
         return replace(plain, notes=('no calibration: depth, but no camera and no points',))
     try:
@@ -93,5 +109,7 @@ def _calibrated(plain: View, calibration: CameraCalibration, rectify: str) -> Vi
         )
     if rectify == 'always' or (rectify == 'auto' and calibration.needs_rectification):
         rectifier = Rectifier(calibration)
-        return View(window=rectifier.window, camera=rectifier.camera, rectifier=rectifier)
+        return replace(
+            plain, window=rectifier.window, camera=rectifier.camera, rectifier=rectifier
+        )
     return replace(plain, camera=calibration.rectified_camera())

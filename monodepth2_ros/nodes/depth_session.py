@@ -43,6 +43,9 @@ def pipeline_settings(parameters: NodeParameters) -> Settings:
         color_min_depth_m=parameters.color_min_depth_m,
         color_max_depth_m=parameters.color_max_depth_m,
         cloud_stride=parameters.cloud_stride,
+        cloud_fields=parameters.cloud_fields,
+        depth_size=parameters.depth_size,
+        reduced_decode=parameters.reduced_decode,
         max_pixels=parameters.max_pixels,
     )
 

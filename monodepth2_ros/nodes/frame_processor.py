@@ -96,6 +96,7 @@ class FrameProcessor:
 
     def answer(self, frame: Frame) -> None:
         """Compute what is listened to, and publish it."""
+        waited_s = time.monotonic() - frame.received_s
         wanted = self._outputs.wanted()
         if wanted is None:
             self._monitor.dropped(Drop.NO_SUBSCRIBER)
@@ -109,7 +110,11 @@ class FrameProcessor:
         self._reloads = 0
         now_s = time.monotonic()
         age_ns = self._around.now_ns() - messages.stamp_ns(frame.header)
-        stages_s = {**vars(products.timings_s), 'publish': now_s - begin_s}
+        stages_s = {
+            'receive': waited_s,
+            **vars(products.timings_s),
+            'publish': now_s - begin_s,
+        }
         self._monitor.published(
             now_s, received_s=frame.received_s, stamp_age_s=age_ns / 1e9, stages_s=stages_s
         )

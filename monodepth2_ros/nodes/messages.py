@@ -18,16 +18,19 @@ from sensor_msgs.msg import CompressedImage as CompressedImageMessage
 
 from monodepth2_ros.geometry.camera import IDENTITY_3X3, CameraCalibration, PinholeCamera, Window
 from monodepth2_ros.images import CompressedImage, RawImage
-from monodepth2_ros.inference.point_cloud import FIELD_OFFSETS, POINT_STEP
+from monodepth2_ros.inference.point_cloud import LAYOUTS, PackedCloud
 
 if TYPE_CHECKING:
     from std_msgs.msg import Header
 
 _BIG_ENDIAN = sys.byteorder == 'big'
-_FIELDS = [
-    PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1)
-    for name, offset in FIELD_OFFSETS.items()
-]
+_FIELDS = {
+    layout: [
+        PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1)
+        for name, offset in layout.offsets
+    ]
+    for layout in LAYOUTS.values()
+}
 
 
 def stamp_ns(header: Header) -> int:
@@ -90,36 +93,55 @@ def camera_info_message(camera: PinholeCamera, header: Header) -> CameraInfo:
     return message
 
 
-def depth_message(depth: NDArray[np.float32] | NDArray[np.uint16], header: Header) -> Image:
-    """Depth [H, W] as an image message: float32 in metres as 32FC1, uint16 in mm as 16UC1."""
-    return _image(depth, header, '32FC1' if depth.dtype == np.float32 else '16UC1')
+def depth_message(
+    depth: NDArray[np.float32] | NDArray[np.uint16], header: Header, used: Image | None = None
+) -> Image:
+    """Depth [H, W] as an image message: float32 in metres as 32FC1, uint16 in mm as 16UC1.
+
+    ``used`` is a message already sent, whose memory is filled anew; None makes one.
+    """
+    return _image(depth, header, '32FC1' if depth.dtype == np.float32 else '16UC1', used)
 
 
-def color_message(color: NDArray[np.uint8], header: Header) -> Image:
-    """Colours uint8 [H, W, 3] in the order blue, green, red as a bgr8 message."""
-    return _image(color, header, 'bgr8')
+def color_message(color: NDArray[np.uint8], header: Header, used: Image | None = None) -> Image:
+    """Colours uint8 [H, W, 3] in the order blue, green, red as bgr8, in ``used`` if given."""
+    return _image(color, header, 'bgr8', used)
 
 
-def cloud_message(points: NDArray[np.uint8], header: Header) -> PointCloud2:
-    """An organised cloud from packed points uint8 [rows, columns * 32]."""
-    rows, row_step = points.shape
-    message = PointCloud2(header=header, height=rows, width=row_step // POINT_STEP)
-    message.fields = list(_FIELDS)
+def cloud_message(
+    cloud: PackedCloud, header: Header, used: PointCloud2 | None = None
+) -> PointCloud2:
+    """An organised cloud from packed points; in ``used``, a message already sent, if given."""
+    rows, row_step = cloud.data.shape
+    layout = cloud.layout
+    message = PointCloud2() if used is None else used
+    message.header = header
+    message.height, message.width = rows, row_step // layout.step
+    message.fields = list(_FIELDS[layout])
     message.is_bigendian = _BIG_ENDIAN
-    message.point_step = POINT_STEP
-    message.row_step = row_step
+    message.point_step, message.row_step = layout.step, row_step
     message.is_dense = False
-    message.data = _bytes(points)
+    _fill(message, cloud.data)
     return message
 
 
-def _image(pixels: NDArray[Any], header: Header, encoding: str) -> Image:
-    height, width = pixels.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding=encoding)
-    message.step = pixels.strides[0] if pixels.flags.c_contiguous else width * pixels[0, 0].nbytes
+def _image(pixels: NDArray[Any], header: Header, encoding: str, used: Image | None) -> Image:
+    message = Image() if used is None else used
+    message.header, message.encoding = header, encoding
+    message.height, message.width = pixels.shape[:2]
+    message.step = pixels[0].nbytes
     message.is_bigendian = int(_BIG_ENDIAN)
-    message.data = _bytes(pixels)
+    _fill(message, pixels)
     return message
+
+
+def _fill(message: Image | PointCloud2, values: NDArray[Any]) -> None:
+    """Copy into the message's own memory where it has the right size: new pages are dear."""
+    if isinstance(message.data, array.array) and len(message.data) == values.nbytes > 0:
+        own: NDArray[Any] = np.frombuffer(message.data, values.dtype).reshape(values.shape)
+        np.copyto(own, values)
+    else:
+        message.data = _bytes(values)
 
 
 def _bytes(values: NDArray[Any]) -> array.array[int]:

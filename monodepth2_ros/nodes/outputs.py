@@ -36,6 +36,8 @@ class Outputs:
         self._camera_info = publisher(CameraInfo, 'depth/camera_info')
         self._points = publisher(PointCloud2, 'depth/points')
         self._color = publisher(Image, 'depth/image_color')
+        # Filled anew for each frame: publishing copies them.
+        self._depth_image, self._color_image, self._cloud = Image(), Image(), PointCloud2()
 
     def wanted(self) -> Wanted | None:
         """What subscribers listen to; None if nobody listens to anything."""
@@ -52,13 +54,13 @@ class Outputs:
         if products.depth is not None:
             millimetres = depth_encoding == '16UC1'
             depth = to_millimetres(products.depth) if millimetres else products.depth
-            self._depth.publish(messages.depth_message(depth, header))
+            self._depth.publish(messages.depth_message(depth, header, self._depth_image))
         if products.depth is not None and products.camera is not None:
             self._camera_info.publish(messages.camera_info_message(products.camera, header))
         if products.points is not None:
-            self._points.publish(messages.cloud_message(products.points, header))
+            self._points.publish(messages.cloud_message(products.points, header, self._cloud))
         if products.color is not None:
-            self._color.publish(messages.color_message(products.color, header))
+            self._color.publish(messages.color_message(products.color, header, self._color_image))
         return not (products.depth is None and products.points is None and products.color is None)
 
     def close(self) -> None:

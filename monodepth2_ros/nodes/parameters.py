@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.inference.colorize import COLORMAPS
+from monodepth2_ros.inference.point_cloud import LAYOUTS
+from monodepth2_ros.inference.settings import DEPTH_SIZES
 from monodepth2_ros.nodes.parameter_table import ParameterTable, parameter
 
 QOS_NAMES = ('sensor_data', 'best_effort', 'reliable', 'system_default')
@@ -55,6 +57,11 @@ class NodeParameters:
         '',
         'Camera calibration YAML (path, file:// or package://) used until a camera_info arrives.',
     )
+    reduced_decode: bool = parameter(
+        False,
+        'Decode a JPEG at a half, quarter or eighth where no output needs its full size.',
+        live=True,
+    )
     rectify: str = parameter(
         'auto',
         'Undo lens distortion: auto (if there is any), always, never (the topic is rectified).',
@@ -65,6 +72,12 @@ class NodeParameters:
         '32FC1',
         'Depth image: 32FC1 in metres with -Inf, +Inf and NaN, or 16UC1 in millimetres with 0.',
         choices=('32FC1', '16UC1'),
+        live=True,
+    )
+    depth_size: str = parameter(
+        'image',
+        'Size of depth, its camera_info, cloud and picture: that of the image or of the network.',
+        choices=DEPTH_SIZES,
         live=True,
     )
     min_depth_m: float = parameter(
@@ -99,6 +112,12 @@ class NodeParameters:
     )
     cloud_stride: int = parameter(
         1, 'Every n-th pixel and row of depth becomes a point.', low=1, high=64, live=True
+    )
+    cloud_fields: str = parameter(
+        'xyzrgb',
+        'Fields of a point: 32 bytes as depth_image_proc lays them out, 16 without gaps, or 12.',
+        choices=tuple(LAYOUTS),
+        live=True,
     )
     max_rate_hz: float = parameter(
         0.0, 'Highest rate of computed frames; 0 sets no limit.', low=0.0, high=1000.0, live=True

@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from monodepth2_ros.errors import ConfigError, ImageError, UnsupportedEncodingError
 from monodepth2_ros.geometry.camera import CameraCalibration, Window
@@ -15,7 +16,8 @@ from monodepth2_ros.images import CompressedImage, RawImage
 from monodepth2_ros.inference import views
 from monodepth2_ros.inference.colorize import colorize
 from monodepth2_ros.inference.pipeline import FramePipeline, Products, Settings, Wanted
-from monodepth2_ros.inference.point_cloud import pack_xyzrgb
+from monodepth2_ros.inference.point_cloud import pack_cloud
+from monodepth2_ros.inference.preprocess import full_window, network_input
 
 WIDTH, HEIGHT = 60, 40
 K = (50.0, 0.0, 29.5, 0.0, 50.0, 19.5, 0.0, 0.0, 1.0)
@@ -35,9 +37,19 @@ class RampEstimator:
         self.windows: list[Window | None] = []
         self.scales: list[float | None] = []
 
-    def disparity(self, rgb: np.ndarray, window: Window | None = None) -> np.ndarray:
+    @property
+    def size(self) -> tuple[int, int]:
+        return 8, 4
+
+    def prepare(self, rgb: np.ndarray, window: Window | None = None) -> torch.Tensor:
         self.images.append(rgb)
         self.windows.append(window)
+        return network_input(
+            rgb, window=window or full_window(rgb), width=8, height=4, resize='bilinear'
+        )
+
+    def run(self, image: torch.Tensor) -> np.ndarray:
+        assert image.shape == (1, 3, 4, 8)
         return np.zeros((4, 8), np.float32)
 
     def depth(
@@ -79,8 +91,8 @@ def test_one_frame_gives_depth_cloud_and_picture_of_the_same_image() -> None:
     np.testing.assert_array_equal(products.depth, np.repeat(expected[None], HEIGHT, axis=0))
     assert products.camera == PINHOLE.raw_camera()
     np.testing.assert_array_equal(products.rgb, _pixels())
-    cloud = pack_xyzrgb(products.depth, products.camera, products.rgb)
-    assert products.points.tobytes() == cloud.tobytes()
+    cloud = pack_cloud(products.depth, products.camera, products.rgb)
+    assert products.points.data.tobytes() == cloud.data.tobytes()
     np.testing.assert_array_equal(products.color, colorize(products.depth))
     assert products.notes == ()
 
@@ -206,7 +218,7 @@ def test_the_size_may_change_with_every_frame() -> None:
         calibration = replace(PINHOLE, width=width, height=height)
         products = pipeline.process(_raw(_pixels(width, height)), calibration, ALL)
         assert products.depth.shape == (height, width)
-        assert products.points.shape == (height, width * 32)
+        assert products.points.data.shape == (height, width * 32)
         assert products.color.shape == (height, width, 3)
 
 
@@ -214,10 +226,10 @@ def test_settings_can_be_replaced_between_frames() -> None:
     estimator = RampEstimator()
     pipeline = FramePipeline(estimator)
     image = _raw(_pixels())
-    assert pipeline.process(image, PINHOLE, ALL).points.shape == (40, 60 * 32)
+    assert pipeline.process(image, PINHOLE, ALL).points.data.shape == (40, 60 * 32)
     pipeline.settings = Settings(cloud_stride=3, scale=2.0, colormap='gray', max_depth_m=50.0)
     products = pipeline.process(image, PINHOLE, ALL)
-    assert products.points.shape == (14, 20 * 32)
+    assert products.points.data.shape == (14, 20 * 32)
     assert products.depth[0, 3] == 7.0
     assert np.isposinf(products.depth[0, 25])
     assert (products.color == products.color[..., :1]).all()
@@ -257,7 +269,7 @@ def test_a_bad_frame_is_refused_and_the_next_one_answered() -> None:
 
 def test_the_stages_are_timed() -> None:
     timings = _process().timings_s
-    for seconds in (timings.decode, timings.rectify, timings.infer, timings.postprocess):
+    for seconds in vars(timings).values():
         assert 0.0 < seconds < 60.0
 
 
@@ -273,6 +285,8 @@ def test_the_stages_are_timed() -> None:
         ({'scale': float('nan')}, 'scale nan is not usable'),
         ({'colormap': 'magmaa'}, "did you mean 'magma'"),
         ({'color_min_depth_m': 9.0, 'color_max_depth_m': 3.0}, 'colour limits 9.0 to 3.0'),
+        ({'depth_size': 'half'}, "depth_size 'half' is not known: expected one of image, netw"),
+        ({'cloud_fields': 'xyzi'}, "cloud_fields 'xyzi' is not known"),
         ({'cloud_stride': 0}, 'cloud_stride 0 is not usable: expected 1 or more'),
         ({'max_pixels': 0}, 'max_pixels 0 is not usable'),
     ],

@@ -10,6 +10,7 @@ from std_msgs.msg import Header
 from support.ros_camera import image
 
 from monodepth2_ros.geometry.camera import PinholeCamera, Window
+from monodepth2_ros.inference.point_cloud import LAYOUTS, PackedCloud
 from monodepth2_ros.nodes import messages
 
 
@@ -92,7 +93,7 @@ def test_a_strided_picture_is_packed(header):
 
 def test_the_cloud_has_the_layout_of_depth_image_proc(header):
     points = np.arange(2 * 3 * 32, dtype=np.uint8).reshape(2, 96)
-    message = messages.cloud_message(points, header)
+    message = messages.cloud_message(PackedCloud(data=points, layout=LAYOUTS['xyzrgb']), header)
     layout = [(f.name, f.offset, f.datatype, f.count) for f in message.fields]
     assert layout == [
         ('x', 0, PointField.FLOAT32, 1),
@@ -104,3 +105,26 @@ def test_the_cloud_has_the_layout_of_depth_image_proc(header):
     assert (message.point_step, message.row_step) == (32, 96)
     assert not message.is_dense
     assert bytes(message.data) == points.tobytes()
+
+
+def test_a_cloud_without_colour_has_three_fields_in_twelve_bytes(header):
+    points = PackedCloud(data=np.zeros((2, 36), np.uint8), layout=LAYOUTS['xyz'])
+    message = messages.cloud_message(points, header)
+    assert [(f.name, f.offset) for f in message.fields] == [('x', 0), ('y', 4), ('z', 8)]
+    assert (message.width, message.point_step, message.row_step) == (3, 12, 36)
+
+
+def test_a_message_that_was_sent_is_filled_anew_in_its_own_memory(header):
+    used = messages.depth_message(np.ones((2, 3), np.float32), header)
+    memory = used.data
+    again = messages.depth_message(np.full((3, 2), 7.0, np.float32), header, used)
+    assert again is used
+    assert again.data is memory
+    assert (again.width, again.height, again.step) == (2, 3, 8)
+    assert np.frombuffer(again.data, np.float32).tolist() == [7.0] * 6
+
+
+def test_a_message_of_another_size_gets_new_memory(header):
+    used = messages.depth_message(np.ones((2, 3), np.float32), header)
+    again = messages.depth_message(np.array([[1, 2]], np.uint16), header, used)
+    assert (again.encoding, bytes(again.data)) == ('16UC1', b'\1\0\2\0')
