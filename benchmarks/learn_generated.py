@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from judge import judge, table, true_frames
+from judge import judge_model, table, true_frames
 from monodepth2_training.config_files import read_config
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.odometry import pose_matrices
@@ -69,7 +69,7 @@ def _report(run: Path, drives: list[Path], out: Path) -> None:
     judgements = {}
     for drive in tests:
         frames = list(islice(true_frames(drive), 0, None, _JUDGED_EVERY))
-        judgements[drive.name] = judge(
+        judgements[drive.name] = judge_model(
             run / 'model.safetensors', frames, others, inside, cell_px=1
         )
     print(table(judgements))

@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from judge import TrueFrame, judge, table, true_frames
+from judge import judge_model, table, true_frames
 from monodepth2_training.config_files import read_config
 from monodepth2_training.evaluation.depth_errors import garg_crop
+from monodepth2_training.evaluation.true_frames import TrueFrame
 from verbs import call_verb, set_options, size_options
 
 _WIDTH, _HEIGHT = 1242, 375
@@ -37,15 +38,15 @@ def main() -> None:
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     seconds = _train(args)
-    frames = list(true_frames(args.recording, '/camera/left'))
+    frames = list(true_frames(args.recording))
     seen = [frame for frame in frames if frame.stamp_s < args.end_s]
     unseen = [frame for frame in frames if frame.stamp_s >= args.end_s]
     inside = np.zeros(frames[0].true_m.shape, np.bool_)
     inside[:_HEIGHT, :_WIDTH] = garg_crop(_HEIGHT, _WIDTH)
     model = args.out / 'run' / 'model.safetensors'
     judgements = {
-        'seen': judge(model, seen, _truths(seen), inside, cell_px=8),
-        'unseen': judge(model, unseen, _truths(seen), inside, cell_px=8),
+        'seen': judge_model(model, seen, _truths(seen), inside, cell_px=8),
+        'unseen': judge_model(model, unseen, _truths(seen), inside, cell_px=8),
     }
     print(f'\ntrained in {seconds:.0f} s on the pictures before {args.end_s} s\n')
     print(table(judgements))

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from monodepth2_training.evaluation import truth
-from monodepth2_training.evaluation.depth_errors import depth_errors, known_pixels
 from monodepth2_training.evaluation.depth_messages import depth_frames
+from monodepth2_training.evaluation.matching import match
+from monodepth2_training.evaluation.scoring import pair, score
 from numpy.typing import NDArray
 
 from demo.source import Source
 from monodepth2_ros.recordings import open_recording
-
-_FEWEST_PIXELS = 100
 
 Depth = NDArray[np.float32]
 
@@ -39,8 +37,10 @@ def measure(outputs: Path, source: Source) -> Accuracy | None:
         return None
     with open_recording(outputs) as ours, open_recording(source.path) as theirs:
         true = truth.frames(theirs, source.truth_topic, source.camera, truth.view_of(ours))
-        pairs = _pairs(depth_frames(ours, '/depth/image'), true)
-        errors = [error for pair in pairs if (error := frame_errors(*pair)) is not None]
+        pairs = match(depth_frames(ours, '/depth/image'), true)
+        # The player keeps the recorded stamps: depth of another stamp is of another picture.
+        found = (frame_errors(both.ours, both.theirs) for both in pairs if not both.later_ns)
+        errors = [error for error in found if error is not None]
     if not errors:
         return None
     mean = np.mean(errors, axis=0)
@@ -54,24 +54,8 @@ def frame_errors(depth: Depth, true: Depth) -> tuple[float, float] | None:
         depth: [H, W], any unit; not finite where unknown.
         true: [H, W] in metres; not finite where unknown.
     """
-    if depth.shape != true.shape:
+    frame = pair('', depth, true)
+    if frame is None:
         return None
-    known = known_pixels(true) & np.isfinite(depth) & (depth > 0)
-    if np.count_nonzero(known) < _FEWEST_PIXELS:
-        return None
-    depth, true = depth[known], true[known]
-    middle = np.median(true)
-    scaled = depth * (middle / np.median(depth))
-    constant = np.full_like(true, middle)
-    return depth_errors(scaled, true).abs_rel, depth_errors(constant, true).abs_rel
-
-
-def _pairs(
-    ours: Iterator[tuple[int, Depth]], theirs: Iterator[tuple[int, Depth]]
-) -> Iterator[tuple[Depth, Depth]]:
-    stamp_ns, true = next(theirs, (None, None))
-    for wanted_ns, depth in ours:
-        while stamp_ns is not None and stamp_ns < wanted_ns:
-            stamp_ns, true = next(theirs, (None, None))
-        if stamp_ns == wanted_ns and true is not None:
-            yield depth, true
+    constant = frame.guessing(np.ones_like(depth))
+    return score(frame, frame.ratio).abs_rel, score(constant, constant.ratio).abs_rel

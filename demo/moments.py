@@ -13,6 +13,7 @@ from monodepth2_training.evaluation.depth_messages import cloud_of, depth_of
 from numpy.typing import NDArray
 
 from demo.source import Source
+from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.images import CompressedImage, decode, decode_compressed
 from monodepth2_ros.recordings import Message, cdr, open_recording
 
@@ -113,7 +114,7 @@ def _pixels(message: Message) -> NDArray[np.uint8]:
 
 
 def _truths(
-    source: Source, view: truth.View | None, stamps: frozenset[int]
+    source: Source, view: PinholeCamera | None, stamps: frozenset[int]
 ) -> dict[int, NDArray[np.float32]]:
     if source.truth_topic is None:
         return {}

@@ -40,3 +40,7 @@ class CheckpointError(Monodepth2Error):
 
 class TrainingError(Monodepth2Error):
     """Training cannot begin or go on: its numbers, its data or its run folder forbid it."""
+
+
+class EvaluationError(Monodepth2Error):
+    """Nothing can be said about a model: truth, transforms or predictions are missing or unfit."""

@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 from monodepth2_training.evaluation import truth
 from monodepth2_training.evaluation.depth_messages import cloud_of, depth_of
+from monodepth2_training.evaluation.sparse_depth import sparse_depth
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
 from demo import accuracy, options, processes, strip, top_view
+from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
@@ -156,9 +158,9 @@ def test_both_depth_encodings_are_read_in_metres():
 
 
 def test_a_lidar_point_lands_on_its_pixel_and_the_nearest_one_wins():
-    view = truth.View(width=8, height=6, P=np.array([[4.0, 0, 3, 0], [0, 4, 2, 0], [0, 0, 1, 0]]))
+    view = PinholeCamera(width=8, height=6, fx_px=4.0, fy_px=4.0, cx_px=3.0, cy_px=2.0)
     points = np.array([[1.0, -0.5, 2.0], [2.0, -1.0, 4.0], [0.0, 0.0, -3.0], [9.0, 0.0, 2.0]])
-    depth = truth.sparse_depth(points, view)
+    depth = sparse_depth(points, view)
     assert depth[1, 5] == 2.0
     assert np.count_nonzero(np.isfinite(depth)) == 1
 
@@ -175,9 +177,7 @@ def test_scans_are_moved_into_the_camera_by_the_recorded_transform(tmp_path, tur
         writer.write('/camera/camera_info', 0, camera_info(0))
         writer.write('/scan', 0, scan(np.array([[6.0, 0.0, 0.0]], np.float32)))
         writer.write('/tf_static', 0, link(turned=turned))
-    view = truth.View(
-        width=64, height=48, P=np.array([[50.0, 0, 31, 0], [0, 50, 23, 0], [0, 0, 1, 0]])
-    )
+    view = PinholeCamera(width=64, height=48, fx_px=50.0, fy_px=50.0, cx_px=31.0, cy_px=23.0)
     with open_recording(tmp_path / 'bag') as recording:
         topic = truth.find_topic(recording, '/camera/image_raw')
         found = list(truth.frames(recording, topic, '/camera/image_raw', view))

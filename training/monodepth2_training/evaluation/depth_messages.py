@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings import Message, Recording, cdr
+from monodepth2_ros.recordings.cameras import frame_stamp_ns
 
 _ENCODINGS = {'32FC1': (np.float32, 1), '16UC1': (np.uint16, 1000)}
 _COMPRESSED_DEPTH_HEADER = 12
@@ -24,7 +25,7 @@ def depth_of(message: Message) -> NDArray[np.float32]:
     """Depth in metres, float32 [H, W], of an Image or a compressedDepth; NaN where unknown.
 
     Raises:
-        RecordingError: another encoding.
+        RecordingError: another encoding, or bytes that are no such image.
     """
     content = cdr.parse(message)
     if message.type.endswith('CompressedImage'):
@@ -34,15 +35,21 @@ def depth_of(message: Message) -> NDArray[np.float32]:
     kind = np.dtype(_ENCODINGS[content.encoding][0]).newbyteorder(
         '>' if content.is_bigendian else '<'
     )
+    needed = content.width * kind.itemsize
+    if content.step < needed or len(content.data) != content.height * content.step:
+        raise RecordingError(
+            f'{message.topic}: {len(content.data)} bytes in rows of {content.step} are no '
+            f'{content.encoding} image of {content.width}x{content.height}'
+        )
     rows = np.frombuffer(content.data, np.uint8).reshape(content.height, content.step)
-    pixels = np.ascontiguousarray(rows[:, : content.width * kind.itemsize]).view(kind)
+    pixels = np.ascontiguousarray(rows[:, :needed]).view(kind)
     return _in_metres(pixels, content.encoding)
 
 
 def depth_frames(recording: Recording, topic: str) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Stream (header stamp in ns, depth in metres) of a topic."""
     for message in recording.messages([topic]):
-        yield cdr.header_stamp_ns(message.data), depth_of(message)
+        yield frame_stamp_ns(message), depth_of(message)
 
 
 def cloud_of(message: Message) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -54,12 +61,6 @@ def cloud_of(message: Message) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     colors = rows[:, offsets['rgb'] : offsets['rgb'] + 3]
     known = np.isfinite(points).all(axis=-1)
     return points[known], colors[known]
-
-
-def cloud_points(message: Message) -> NDArray[np.float64]:
-    """The finite points [N, 3] of a cloud, in its own frame."""
-    points, _, _ = _cloud(message)
-    return points[np.isfinite(points).all(axis=-1)].astype(np.float64)
 
 
 def _cloud(
@@ -84,7 +85,7 @@ def _in_metres(pixels: NDArray[Any], encoding: str) -> NDArray[np.float32]:
 
 def _unpacked(content: Any, topic: str) -> NDArray[np.uint16]:
     data = np.frombuffer(content.data, np.uint8)[_COMPRESSED_DEPTH_HEADER:]
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if pixels is None or pixels.dtype != np.uint16 or not content.format.startswith('16UC1'):
         raise RecordingError(f'{topic} holds {content.format!r}: expected 16UC1 in PNG')
     return np.asarray(pixels, np.uint16)

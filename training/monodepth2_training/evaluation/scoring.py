@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores a frame: the pixels at which predicted and true depth are both known, and their errors."""
+"""Scores a frame: where predicted and true depth are both known, and the errors there."""
 
 from __future__ import annotations
 

@@ -2,128 +2,209 @@
 """True depth of the frames of a recording: from its depth images, or from its lidar.
 
 A lidar scan becomes a sparse depth image of the rectified view that the node publishes: a point p
-of the scan is R (T p) in the rectified optical frame, with T from ``/tf_static`` and R from the
-recorded CameraInfo.
+of the scan is R (T p) in the rectified optical frame, with T from ``/tf_static`` or a file and R
+from the recorded CameraInfo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_ros.recordings import Recording, cdr
-from monodepth2_training.data.odometry import rotation_matrices
-from monodepth2_training.evaluation.depth_messages import cloud_points, depth_frames
+from monodepth2_ros.errors import CalibrationError, EvaluationError, RecordingError
+from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.recordings import Message, Recording, cdr
+from monodepth2_ros.recordings.cameras import frame_stamp_ns
+from monodepth2_training.evaluation.depth_messages import depth_of
+from monodepth2_training.evaluation.ego_motion import EgoMotion
+from monodepth2_training.evaluation.scans import CLOUD_TYPE, Scan, read_scan
+from monodepth2_training.evaluation.sparse_depth import sparse_depth, without_hidden
+from monodepth2_training.evaluation.transforms import Transform, TransformTree
 
-CLOUD_TYPE = 'sensor_msgs/msg/PointCloud2'
+_SAME_SHAPE = 0.01
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-_TRANSFORMS = '/tf_static'
-_NEAREST_M = 0.5
 
 Depth = NDArray[np.float32]
+DepthAt = Callable[[Message, int], Depth]
+"""Gives the true depth [H, W] in metres of a message for a picture of some stamp in ns."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """The rectified view whose depth is published."""
-
-    width: int
-    """Columns."""
-    height: int
-    """Rows."""
-    P: NDArray[np.float64]
-    """Projection [3, 4] in pixels."""
+def topics(recording: Recording, image_topic: str) -> tuple[str, ...]:
+    """All topics that may hold true depth of a camera: depth images first, then clouds."""
+    cameras = set(recording.image_topics())
+    images = [
+        topic.name
+        for topic in recording.topics
+        if topic.type in _IMAGE_TYPES
+        and 'depth' in topic.name.lower()
+        and topic.count
+        and topic.name not in cameras
+        and topic.name != image_topic
+    ]
+    clouds = [topic.name for topic in recording.topics if topic.type == CLOUD_TYPE and topic.count]
+    return (*images, *clouds)
 
 
 def find_topic(recording: Recording, image_topic: str) -> str | None:
     """The topic to take true depth from; None if there is none for this camera."""
-    cameras = set(recording.image_topics())
-    for topic in recording.topics:
-        if topic.type in _IMAGE_TYPES and 'depth' in topic.name and topic.name not in cameras:
-            return topic.name
-    clouds = [topic.name for topic in recording.topics if topic.type == CLOUD_TYPE]
-    return next((name for name in clouds if _lidar_pose(recording, name, image_topic)), None)
-
-
-def view_of(outputs: Recording) -> View | None:
-    """The view of the depth images in a bag of outputs; None if it was never told."""
-    first = next(outputs.messages(['/depth/camera_info']), None)
-    if first is None:
-        return None
-    info = cdr.parse(first)
-    return View(width=info.width, height=info.height, P=np.reshape(info.p, (3, 4)))
-
-
-def frames(
-    recording: Recording, topic: str, image_topic: str, view: View | None
-) -> Iterator[tuple[int, Depth]]:
-    """Stream (header stamp in ns, true depth [H, W] in metres, not finite where unknown)."""
-    if recording.topic(topic).type != CLOUD_TYPE:
-        yield from depth_frames(recording, topic)
-        return
-    pose = _lidar_pose(recording, topic, image_topic)
-    if pose is None or view is None:
-        return
-    for message in recording.messages([topic]):
-        points = cloud_points(message) @ pose[0].T + pose[1]
-        yield cdr.header_stamp_ns(message.data), sparse_depth(points, view)
-
-
-def sparse_depth(points: NDArray[np.float64], view: View) -> Depth:
-    """Depth image [H, W] of points [N, 3] in the rectified optical frame; NaN between them."""
-    ahead = points[points[:, 2] > _NEAREST_M]
-    pixels = ahead @ view.P[:, :3].T + view.P[:, 3]
-    columns, rows = np.round(pixels[:, :2] / pixels[:, 2:]).astype(np.int64).T
-    inside = (columns >= 0) & (columns < view.width) & (rows >= 0) & (rows < view.height)
-    # The nearest point of a pixel is written last.
-    order = np.argsort(-ahead[inside, 2], kind='stable')
-    depth = np.full((view.height, view.width), np.nan, np.float32)
-    depth[rows[inside][order], columns[inside][order]] = ahead[inside, 2][order]
-    return depth
-
-
-def _lidar_pose(
-    recording: Recording, cloud_topic: str, image_topic: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Rotation and translation from the lidar's frame to the rectified optical frame."""
-    calibration = recording.calibration(image_topic)
-    lidar, camera = _frame_id(recording, cloud_topic), _frame_id(recording, image_topic)
-    if calibration is None or not lidar or not camera:
-        return None
-    rectifying = np.reshape(calibration.R, (3, 3))
-    for link in _links(recording):
-        rotation, offset = _rotation(link.transform.rotation), _offset(link.transform.translation)
-        ends = (link.header.frame_id.lstrip('/'), link.child_frame_id.lstrip('/'))
-        if ends == (lidar, camera):
-            return rectifying @ rotation.T, -rectifying @ rotation.T @ offset
-        if ends == (camera, lidar):
-            return rectifying @ rotation, rectifying @ offset
+    for name in topics(recording, image_topic):
+        if recording.topic(name).type != CLOUD_TYPE:
+            return name
+        try:
+            lidar_pose(recording, name, image_topic)
+        except EvaluationError:
+            continue
+        return name
     return None
 
 
-def _links(recording: Recording) -> list[Any]:
-    if all(topic.name != _TRANSFORMS for topic in recording.topics):
-        return []
-    return [
-        link for item in recording.messages([_TRANSFORMS]) for link in cdr.parse(item).transforms
-    ]
+def is_lidar(recording: Recording, topic: str) -> bool:
+    """Whether a topic holds clouds rather than depth images."""
+    return recording.topic(topic).type == CLOUD_TYPE
 
 
-def _frame_id(recording: Recording, topic: str) -> str:
+def view_of(outputs: Recording) -> PinholeCamera | None:
+    """The camera of the depth images in a bag of outputs; None if it was never told."""
+    first = next(outputs.messages(['/depth/camera_info']), None)
+    if first is None:
+        return None
+    try:
+        return cdr.parse_calibration(first).checked().rectified_camera()
+    except CalibrationError:
+        return None
+
+
+def frames(
+    recording: Recording, topic: str, image_topic: str, camera: PinholeCamera | None
+) -> Iterator[tuple[int, Depth]]:
+    """Stream (stamp in ns, true depth [H, W] in metres, not finite where unknown).
+
+    Messages that cannot be read are left out.
+    """
+    try:
+        depth_at = open_truth(recording, topic, image_topic, camera)
+    except EvaluationError:
+        return
+    for message in recording.messages([topic]):
+        stamp_ns = frame_stamp_ns(message)
+        try:
+            depth_m = depth_at(message, stamp_ns)
+        except RecordingError:
+            continue
+        yield stamp_ns, depth_m
+
+
+def open_truth(
+    recording: Recording,
+    topic: str,
+    image_topic: str,
+    camera: PinholeCamera | None,
+    *,
+    extrinsics: Transform | None = None,
+    motion: EgoMotion | None = None,
+    keep_hidden: bool = True,
+) -> DepthAt:
+    """Prepare to read true depth.
+
+    Args:
+        recording: what holds it.
+        topic: of depth images or clouds.
+        image_topic: of the camera.
+        camera: of the rectified pictures; None if unknown, which depth images alone allow.
+        extrinsics: [4, 4] from the lidar's frame to the camera's; by ``/tf_static`` if None.
+        motion: moves points to where they were seen at a picture's stamp; None leaves them.
+        keep_hidden: whether points count that the lidar sees past the camera's foreground.
+
+    Raises:
+        RecordingError: there is no such topic.
+        EvaluationError: a lidar whose mounting or whose camera is unknown.
+    """
+    if not is_lidar(recording, topic):
+        return lambda message, _: _of_size(depth_of(message), camera)
+    if camera is None:
+        raise EvaluationError(
+            f'{image_topic} has no usable calibration: points of {topic} cannot be projected; '
+            'record its camera_info, or give --calibration FILE'
+        )
+    mounting = lidar_pose(recording, topic, image_topic, extrinsics)
+    return _Lidar(camera, mounting, motion, keep_hidden)
+
+
+def lidar_pose(
+    recording: Recording,
+    cloud_topic: str,
+    image_topic: str,
+    extrinsics: Transform | None = None,
+) -> Transform:
+    """The transform [4, 4] from the lidar's frame to the rectified optical frame.
+
+    Raises:
+        EvaluationError: the frames are not linked, or are not told.
+    """
+    calibration = recording.calibration(image_topic)
+    rectifying = np.eye(4)
+    if calibration is not None and any(calibration.R):
+        rectifying[:3, :3] = np.reshape(calibration.R, (3, 3))
+    if extrinsics is None:
+        ends = [frame_of(recording, topic) for topic in (cloud_topic, image_topic)]
+        extrinsics = TransformTree.read(recording).between(*ends)
+    return np.asarray(rectifying @ extrinsics, np.float64)
+
+
+def frame_of(recording: Recording, topic: str) -> str:
+    """The frame that messages of a topic are in.
+
+    Raises:
+        EvaluationError: the first message does not say.
+    """
     first = next(recording.messages([topic]), None)
-    return cdr.header_frame_id(first.data).lstrip('/') if first else ''
+    try:
+        name = cdr.header_frame_id(first.data).lstrip('/') if first else ''
+    except RecordingError:
+        name = ''
+    if not name:
+        raise EvaluationError(
+            f'{topic} has no frame_id: how it is mounted is unknown; give it with '
+            '--extrinsics FILE'
+        )
+    return name
 
 
-def _offset(translation: Any) -> NDArray[np.float64]:
-    return np.array([translation.x, translation.y, translation.z])
+@dataclass(frozen=True)
+class _Lidar:
+    """Projects scans into a picture."""
+
+    camera: PinholeCamera
+    T_lidar_to_camera: Transform
+    motion: EgoMotion | None
+    keep_hidden: bool
+
+    def __call__(self, message: Message, stamp_ns: int) -> Depth:
+        """The depth image [H, W] of a scan for a picture of this stamp."""
+        scan = read_scan(message)
+        points = self._moved(scan, stamp_ns)
+        T = self.T_lidar_to_camera
+        depth = sparse_depth(points @ T[:3, :3].T + T[:3, 3], self.camera)
+        return depth if self.keep_hidden else without_hidden(depth, self.camera)
+
+    def _moved(self, scan: Scan, stamp_ns: int) -> NDArray[np.float64]:
+        moved = self.motion.seen_at(scan, stamp_ns) if self.motion else None
+        return scan.points if moved is None else moved
 
 
-def _rotation(quaternion: Any) -> NDArray[np.float64]:
-    """Rotation matrix of a quaternion x y z w."""
-    q = np.array([[quaternion.x, quaternion.y, quaternion.z, quaternion.w]])
-    matrix: NDArray[np.float64] = rotation_matrices(q / np.linalg.norm(q))[0]
-    return matrix
+def _of_size(depth_m: Depth, camera: PinholeCamera | None) -> Depth:
+    """A depth image of the same view at the size of the pictures; one of another view as it is.
+
+    Each pixel takes the nearest depth: no surface is made up between two others.
+    """
+    if camera is None or depth_m.shape == (camera.height, camera.width):
+        return depth_m
+    height, width = depth_m.shape
+    if abs(width * camera.height - height * camera.width) > _SAME_SHAPE * height * camera.width:
+        return depth_m
+    size = (camera.width, camera.height)
+    return np.asarray(cv2.resize(depth_m, size, interpolation=cv2.INTER_NEAREST_EXACT))

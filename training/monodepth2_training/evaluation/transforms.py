@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the sensors of a vehicle are mounted: from ``/tf_static``, or from a file.
+
+``T_a_to_b`` maps points of frame a into frame b. A ``TransformStamped`` is the pose of its child
+in its parent: it maps points of the child into the parent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import ConfigError, EvaluationError, RecordingError
+from monodepth2_ros.recordings import Recording, cdr
+from monodepth2_training.data.odometry import pose_matrices
+
+STATIC_TOPIC = '/tf_static'
+Transform = NDArray[np.float64]
+
+_KEYS = 'translation_m: [x, y, z] and quaternion_xyzw: [x, y, z, w], or matrix: 4 rows of 4'
+
+
+class TransformTree:
+    """The frames of a vehicle and how they lie to each other."""
+
+    def __init__(self) -> None:
+        """Begin without any link."""
+        self._links: dict[str, dict[str, Transform]] = {}
+
+    @classmethod
+    def read(cls, recording: Recording) -> TransformTree:
+        """Take all links from ``/tf_static``; messages that cannot be read count as none."""
+        tree = cls()
+        names = {topic.name for topic in recording.topics}
+        for message in recording.messages([STATIC_TOPIC] if STATIC_TOPIC in names else []):
+            try:
+                links = cdr.parse(message).transforms
+            except RecordingError:
+                continue
+            for link in links:
+                T_child_to_parent = _matrix(link.transform)
+                if T_child_to_parent is not None:
+                    tree.add(link.child_frame_id, link.header.frame_id, T_child_to_parent)
+        return tree
+
+    def add(self, child: str, parent: str, T_child_to_parent: Transform) -> None:
+        """Add a link, or replace it."""
+        child, parent = child.lstrip('/'), parent.lstrip('/')
+        self._links.setdefault(child, {})[parent] = T_child_to_parent
+        self._links.setdefault(parent, {})[child] = _inverse(T_child_to_parent)
+
+    def between(self, source: str, target: str) -> Transform:
+        """The transform [4, 4] that maps points of one frame into another.
+
+        Raises:
+            EvaluationError: the frames are not linked; the message says what is.
+        """
+        source, target = source.lstrip('/'), target.lstrip('/')
+        reached = self._reach(source)
+        if target in reached:
+            return reached[target]
+        raise EvaluationError(
+            f'{STATIC_TOPIC} does not link {source!r} to {target!r}: {self._known(source)}; '
+            f'{self._known(target)}. Record {STATIC_TOPIC} with this link, or give the mounting '
+            f'with --extrinsics FILE, a YAML with {_KEYS}, which maps points of {source!r} into '
+            f'{target!r}'
+        )
+
+    def _reach(self, source: str) -> dict[str, Transform]:
+        """Transforms from a frame to all that are linked with it, itself included."""
+        reached, waiting = {source: np.eye(4)}, deque([source])
+        while waiting:
+            frame = waiting.popleft()
+            for neighbour, T in self._links.get(frame, {}).items():
+                if neighbour not in reached:
+                    reached[neighbour] = T @ reached[frame]
+                    waiting.append(neighbour)
+        return reached
+
+    def _known(self, frame: str) -> str:
+        linked = sorted(set(self._reach(frame)) - {frame})
+        return f'{frame!r} is linked with {", ".join(linked) or "nothing"}'
+
+
+def load_extrinsics(path: Path) -> Transform:
+    """Read how a lidar is mounted: the transform [4, 4] from its frame to the camera's.
+
+    Raises:
+        ConfigError: the file is missing, no such YAML, or no rigid transform.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as err:
+        first_line = ' '.join(str(err).split())[:200]
+        raise ConfigError(f'extrinsics file {path} cannot be read: {first_line}') from err
+    T = _of_document(document)
+    if T is None:
+        raise ConfigError(
+            f'extrinsics file {path} holds no rigid transform: expected {_KEYS}, mapping points '
+            "of the lidar's frame into the camera's optical frame (x right, y down, z forward)"
+        )
+    return T
+
+
+def pose_frame(recording: Recording, topic: str) -> str:
+    """The frame whose poses a topic of odometry holds.
+
+    Raises:
+        EvaluationError: its messages do not say.
+    """
+    first = next(recording.messages([topic]), None)
+    name = getattr(cdr.parse(first), 'child_frame_id', '') if first else ''
+    if not name:
+        raise EvaluationError(f'{topic} does not say whose poses it holds: no child_frame_id')
+    return str(name).lstrip('/')
+
+
+def _of_document(document: Any) -> Transform | None:
+    """The transform of a YAML document; None if it holds none."""
+    if not isinstance(document, dict):
+        return None
+    try:
+        if 'matrix' in document:
+            return _rigid(np.array(document['matrix'], np.float64))
+        place, turn = document['translation_m'], document['quaternion_xyzw']
+        return _of_pose(np.array([*place, *turn], np.float64))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _matrix(transform: Any) -> Transform | None:
+    """A ``geometry_msgs/Transform`` as a matrix; None if it is not finite or turns nothing."""
+    place, turn = transform.translation, transform.rotation
+    return _of_pose(np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]))
+
+
+def _of_pose(row: NDArray[np.float64]) -> Transform | None:
+    """The matrix [4, 4] of a pose x y z qx qy qz qw; None if that is none."""
+    length = float(np.linalg.norm(row[3:])) if row.shape == (7,) else 0.0
+    if not np.isfinite(row).all() or length < 0.5:
+        return None
+    row = row.copy()
+    row[3:] /= length
+    matrix: Transform = pose_matrices(row[None])[0]
+    return matrix
+
+
+def _rigid(T: Transform) -> Transform | None:
+    """A matrix [4, 4] if it is a rotation and a translation, else None."""
+    if T.shape != (4, 4) or not np.isfinite(T).all() or not np.array_equal(T[3], [0, 0, 0, 1]):
+        return None
+    R = T[:3, :3]
+    turns = np.allclose(R @ R.T, np.eye(3), atol=1e-3) and np.linalg.det(R) > 0.0
+    return T if turns else None
+
+
+def _inverse(T: Transform) -> Transform:
+    """The inverse of a rigid transform [4, 4]."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = T[:3, :3].T
+    inverse[:3, 3] = -T[:3, :3].T @ T[:3, 3]
+    return inverse
