@@ -25,7 +25,12 @@ class Section:
 
 
 def render_page(
-    title: str, *, verdict: str, notes: Sequence[str], sections: Iterable[Section]
+    title: str,
+    *,
+    verdict: str,
+    notes: Sequence[str],
+    sections: Iterable[Section],
+    kind: str = 'Training report',
 ) -> str:
     """The whole page.
 
@@ -34,6 +39,7 @@ def render_page(
         verdict: the sentence that matters most.
         notes: small print below it.
         sections: in order.
+        kind: what sort of report it is, above the title.
     """
     parts = '\n'.join(
         f'<section id="{s.name}"><h2>{escape(s.title)}</h2>\n{s.body}\n</section>'
@@ -44,7 +50,7 @@ def render_page(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>\n'
-        f'<header><p class="kind">Training report</p><h1>{escape(title)}</h1>'
+        f'<header><p class="kind">{escape(kind)}</p><h1>{escape(title)}</h1>'
         f'<p class="verdict">{escape(verdict)}</p>{small}</header>\n{parts}\n'
         '</main></body></html>\n'
     )

@@ -82,7 +82,24 @@ def draw_sample(
         ('photometric error', _heat(moved)),
         ('error without depth and motion', _heat(still)),
     ]
-    return [(name, _jpeg(picture)) for name, picture in pictures]
+    return [(name, jpeg(picture)) for name, picture in pictures]
+
+
+def jpeg(picture: Pixels) -> bytes:
+    """A picture [H, W, 3] BGR as JPEG, about as wide as a column of the page.
+
+    Raises:
+        ImageError: it cannot be encoded.
+    """
+    height, width = picture.shape[:2]
+    wanted = min(max(width, _NARROWEST), _WIDEST)
+    if width != wanted:
+        size = (wanted, max(1, round(height * wanted / width)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise ImageError(f'a picture of shape {list(picture.shape)} cannot be encoded as JPEG')
+    return bytes(data.tobytes())
 
 
 def _warp(views: Views, prediction: Prediction, depth_m: torch.Tensor) -> torch.Tensor:
@@ -121,16 +138,3 @@ def _hide(picture: Pixels, hidden: NDArray[np.bool_]) -> Pixels:
     """A picture with some pixels covered in blue."""
     covered = (1.0 - _HIDING) * picture + _HIDING * _HIDDEN
     return np.where(hidden[..., None], covered, picture).round().astype(np.uint8)
-
-
-def _jpeg(picture: Pixels) -> bytes:
-    """A picture [H, W, 3] BGR as JPEG, about as wide as a column of the page."""
-    height, width = picture.shape[:2]
-    wanted = min(max(width, _NARROWEST), _WIDEST)
-    if width != wanted:
-        size = (wanted, max(1, round(height * wanted / width)))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-    done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not done:
-        raise ImageError(f'a picture of shape {list(picture.shape)} cannot be encoded as JPEG')
-    return bytes(data.tobytes())

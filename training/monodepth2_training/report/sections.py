@@ -24,7 +24,7 @@ from monodepth2_training.report.page import (
     table,
 )
 from monodepth2_training.report.pose_charts import draw_poses
-from monodepth2_training.run.model import stereo_scale
+from monodepth2_training.run.model import trained_scale
 
 if TYPE_CHECKING:
     from monodepth2_ros.geometry.camera import PinholeCamera
@@ -224,7 +224,7 @@ def scale_of(record: RunRecord) -> Scale | None:
         return record.description.scale
     if record.store is None:
         return None
-    return stereo_scale(record.config, record.store, 0)
+    return trained_scale(record.config, record.store, 0)
 
 
 def _scale_text(facts: Facts) -> str:
