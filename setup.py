@@ -40,13 +40,16 @@ setup(
         *shared_files('config'),
     ],
     install_requires=['setuptools'],
-    # colcon runs pytest only for a package that asks for it here. The others are what an engine needs.
+    # colcon runs pytest only for a package that asks for it here. The others are what an engine or one
+    # kind of evaluation needs.
     extras_require={
         'test': ['pytest'],
         'openvino': ['openvino'],
         'int8': ['openvino', 'nncf'],
         'onnx': ['onnx', 'onnxruntime'],
         'tensorrt': ['tensorrt'],
+        'make3d': ['scipy'],
+        'odometry': ['evo'],
     },
     zip_safe=True,
     entry_points={

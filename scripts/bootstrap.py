@@ -194,7 +194,7 @@ def install(ros: str | None) -> None:
     CONSTRAINTS.write_text(constraints(numpy1=ros is not None and _system_numpy_is_1()))
     say('updating pip')
     pip('pip', 'setuptools', 'wheel')
-    files = ['run', 'engines', 'train', 'dev', *([] if ros else ['ros_wheels'])]
+    files = ['run', 'engines', 'train', 'evaluation', 'dev', *([] if ros else ['ros_wheels'])]
     packages = 'PyTorch and the rest' if ros else 'PyTorch, ROS 2 Jazzy and the rest'
     say(f'installing {packages} from PyPI (minutes, and up to 3 GB the first time)')
     pip(*(f'--requirement=requirements/{name}.txt' for name in files))

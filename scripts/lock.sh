@@ -10,7 +10,7 @@ head -n 1 constraints.txt > "$new"
 # NumPy 2.5 has type stubs that mypy cannot read as Python 3.11.
 uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
     --constraint <(printf '%s\n' 'torch==2.14.1' 'torchvision==0.29.1' 'numpy<2.5') \
-    requirements/{run,engines,train,dev,ros_wheels}.txt |
+    requirements/{run,engines,train,evaluation,dev,ros_wheels}.txt |
     grep -v "sys_platform == 'win32'" >> "$new"
 sed -n '/^# Beside a ROS 2/,$p' constraints.txt >> "$new"
 cat "$new" > constraints.txt

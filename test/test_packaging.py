@@ -188,7 +188,8 @@ def test_every_import_of_the_trainer_is_a_declared_dependency(
 def test_all_optional_packages_but_those_for_a_gpu_are_installed_for_the_tests(
     setup_arguments: dict[str, Any],
 ) -> None:
-    assert _optional(setup_arguments) - {'tensorrt'} == _requirements('engines.txt')
+    installed = _requirements('engines.txt') | _requirements('evaluation.txt')
+    assert _optional(setup_arguments) - {'tensorrt'} == installed
 
 
 def test_every_requirement_is_pinned_to_one_version() -> None:
@@ -196,8 +197,8 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
     pins = [line for line in lines if line and line[0] != '#']
     assert all(re.fullmatch(r'[a-z0-9-]+==\S+( ; .+)?', line) for line in pins)
     pinned = {line.partition('==')[0] for line in pins}
-    for name in ('run.txt', 'engines.txt', 'train.txt', 'dev.txt', 'ros_wheels.txt'):
-        assert _requirements(name) <= pinned
+    for name in ('run', 'engines', 'train', 'evaluation', 'dev', 'ros_wheels'):
+        assert _requirements(f'{name}.txt') <= pinned
 
 
 def test_the_licence_and_the_notice_are_complete() -> None:
