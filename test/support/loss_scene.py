@@ -45,6 +45,7 @@ def random_views(
         K=K.expand(batch, 3, 3),
         K_sources=K * zoom,
         T_target_to_partner=torch.eye(4, dtype=torch.float64).expand(batch, 4, 4),
+        travelled_units=0.1 + rand(batch, sources),
     )
 
 
@@ -124,6 +125,9 @@ def street(depth_range: DepthRange) -> tuple[Views, Prediction]:
         K=K,
         K_sources=K[:, None].expand(1, 2, 3, 3),
         T_target_to_partner=torch.eye(4)[None],
+        travelled_units=torch.tensor(
+            [[float(np.linalg.norm(T[:3, 3])) for T in motions]], dtype=torch.float32
+        ),
     )
     depth_m = torch.tensor(target.depth_m)[None, None]
     return views, Prediction(

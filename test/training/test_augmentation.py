@@ -44,6 +44,7 @@ def random_batch(items: int = 6, sources: int = 2) -> TripletBatch:
         K=K.repeat(items, 1, 1),
         K_sources=K.repeat(items, sources, 1, 1),
         T_target_to_partner=T,
+        travelled_units=torch.rand(items, sources, generator=generator),
         ids=torch.zeros(items, 2, dtype=torch.int64),
     )
 

@@ -213,7 +213,9 @@ def test_worker_processes_give_the_same_batches(store: FrameStore) -> None:
     alone, helped = (module_of(store, workers=w).train_dataloader() for w in (0, 2))
     for one, other in zip(alone, helped, strict=True):
         for name, tensor in one._asdict().items():
-            assert torch.equal(tensor, getattr(other, name)), name
+            torch.testing.assert_close(
+                tensor, getattr(other, name), rtol=0.0, atol=0.0, equal_nan=True, msg=name
+            )
 
 
 class _InterruptedDataset(TripletDataset):

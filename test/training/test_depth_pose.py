@@ -46,6 +46,7 @@ def _views(target: torch.Tensor, sources: list[torch.Tensor]) -> Views:
         K=K,
         K_sources=K[:, None].expand(items, len(sources), 3, 3),
         T_target_to_partner=T,
+        travelled_units=torch.full((items, len(sources)), torch.nan),
     )
 
 

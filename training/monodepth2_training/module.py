@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 MONITOR = 'validation_photometric'
 """Photometric error on the validation samples: what the best weights are chosen by."""
 
-TERMS = ('total', 'photometric', 'smoothness', 'mask_regularisation', 'moving_share')
+TERMS = (
+    'total',
+    'photometric',
+    'smoothness',
+    'mask_regularisation',
+    'velocity',
+    'moving_share',
+)
 """Scalars of ``LossTerms`` that are written down."""
 
 _LR_DROP = 0.1

@@ -76,6 +76,8 @@ class Views:
     """float32 [B, S, 3, 3], intrinsics of the (flipped) sources in pixels."""
     T_target_to_partner: Tensor
     """float32 [B, 4, 4] between the (flipped) cameras, translation in network units."""
+    travelled_units: Tensor
+    """float32 [B, S], as in ``TripletBatch``."""
 
 
 def augment(
@@ -179,4 +181,5 @@ def _views(batch: TripletBatch, frames: Tensor, inputs: Tensor) -> Views:
         K=batch.K,
         K_sources=batch.K_sources,
         T_target_to_partner=batch.T_target_to_partner,
+        travelled_units=batch.travelled_units,
     )

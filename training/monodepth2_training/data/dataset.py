@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
 from monodepth2_training.data.stereo_unit import is_stereo_pair, stereo_unit_m
+from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import Sample
 
 
@@ -30,6 +31,9 @@ class TripletBatch(NamedTuple):
     """float32 [B, S, 3, 3], intrinsics of the sources' cameras in pixels of H x W."""
     T_target_to_partner: Tensor
     """float32 [B, 4, 4], translation in network units; the identity where there is no partner."""
+    travelled_units: Tensor
+    """float32 [B, S], distance between target and source by odometry in network units; NaN where
+    there is none that can be trusted, or nobody asked for it."""
     ids: Tensor
     """int64 [B, 2]: camera and frame index of the target; names a batch in messages."""
 
@@ -41,12 +45,18 @@ class TripletDataset(Dataset[TripletBatch]):
     place in the batch. Only paths and numbers go to worker processes.
     """
 
-    def __init__(self, store: FrameStore, samples: Sequence[Sample]) -> None:
-        """Take samples of one mode, at least one of them."""
+    def __init__(
+        self, store: FrameStore, samples: Sequence[Sample], *, odometry: bool = False
+    ) -> None:
+        """Take samples of one mode, at least one of them; ``odometry`` fills travelled_units."""
         self._store = store
-        self._frames = np.array([((s.camera, s.target), *s.sources) for s in samples], np.int32)
+        self._frames = frame_indices(samples)
         self._K = torch.from_numpy(np.stack([c.camera.K for c in store.cameras])).float()
         self._T = torch.stack([_T_to_partner(store.cameras, c) for c in range(len(self._K))])
+        travelled = np.full((len(samples), self._frames.shape[1] - 1), np.nan, np.float32)
+        if odometry:
+            travelled = _travelled_units(store, self._frames)
+        self._travelled = torch.from_numpy(travelled)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -58,7 +68,8 @@ class TripletDataset(Dataset[TripletBatch]):
 
     def __getitems__(self, indices: Sequence[int]) -> TripletBatch:
         """Several samples as one batch; a ``DataLoader`` calls this."""
-        frames = self._frames[list(indices)]
+        chosen = list(indices)
+        frames = self._frames[chosen]
         cameras = torch.from_numpy(frames[..., 0].astype(np.int64))
         has_partner = (cameras[:, 1:] != cameras[:, :1]).any(dim=1)
         T = torch.where(has_partner[:, None, None], self._T[cameras[:, 0]], torch.eye(4))
@@ -68,6 +79,7 @@ class TripletDataset(Dataset[TripletBatch]):
             K=self._K[cameras[:, 0]],
             K_sources=self._K[cameras[:, 1:]],
             T_target_to_partner=T,
+            travelled_units=self._travelled[chosen],
             ids=torch.from_numpy(frames[:, 0].astype(np.int64)),
         )
 
@@ -78,6 +90,18 @@ class TripletDataset(Dataset[TripletBatch]):
         for place, frame in zip(pictures.reshape(-1, *size), frames.reshape(-1, 2), strict=True):
             place[...] = self._store.image(int(frame[0]), int(frame[1]))
         return torch.from_numpy(pictures)
+
+
+def frame_indices(samples: Sequence[Sample]) -> NDArray[np.int32]:
+    """Camera and index of the target and the sources of samples of one mode, [N, 1 + S, 2]."""
+    return np.array([((s.camera, s.target), *s.sources) for s in samples], np.int32)
+
+
+def _travelled_units(store: FrameStore, frames: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Travelled distances [N, S] of items [N, 1 + S, 2]; units are metres without a partner."""
+    has_partner = bool((frames[:, 1:, 0] != frames[:, :1, 0]).any())
+    unit_m = stereo_unit_m(store.cameras) if has_partner else 1.0
+    return (travelled_m(store, frames).distances_m / unit_m).astype(np.float32)
 
 
 def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:

@@ -119,6 +119,17 @@ def rotation_matrices(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
     return R
 
 
+def rotation_angles(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Angles in rad [N] between rotations, unit quaternions [N, 4] x y z w."""
+    # The half angle by its sine and cosine: exact where rotations are nearly equal, too.
+    half = np.minimum(
+        np.linalg.norm(first - second, axis=1), np.linalg.norm(first + second, axis=1)
+    )
+    return np.asarray(4.0 * np.arcsin(np.minimum(0.5 * half, 1.0)), np.float64)
+
+
 def _named(recording: Recording, name: str) -> Topic:
     topic = recording.topic(name)
     if topic.type not in POSE_TYPES:

@@ -26,6 +26,7 @@ from monodepth2_training.loss.reduction import (
     tie_noise,
 )
 from monodepth2_training.loss.smoothness import edge_aware_smoothness
+from monodepth2_training.loss.velocity import velocity_error
 from monodepth2_training.model.view_synthesis import (
     Rays,
     cast_rays,
@@ -55,6 +56,9 @@ class LossConfig:
     """Weigh errors by a mask that a network predicts; not together with ``automasking``."""
     smoothness: float = 1e-3
     """Weight of the edge-aware smoothness at the finest scale, halved at each coarser one."""
+    velocity: float = 0.0
+    """Weight of the difference between predicted motion and the distance travelled by odometry,
+    which makes depth metric; 0 leaves odometry out."""
 
     def __post_init__(self) -> None:
         """Refuse switches that exclude each other and a weight that is no weight."""
@@ -63,10 +67,10 @@ class LossConfig:
                 'predictive_mask and automasking are both on: they answer the same question, '
                 'so switch one of them off (automasking: false for the mask of Zhou et al.)'
             )
-        if not 0.0 <= self.smoothness < float('inf'):
-            raise ConfigError(
-                f'smoothness {self.smoothness} is no weight: expected a number from 0 on'
-            )
+        for name in ('smoothness', 'velocity'):
+            weight = getattr(self, name)
+            if not 0.0 <= weight < float('inf'):
+                raise ConfigError(f'{name} {weight} is no weight: expected a number from 0 on')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +78,15 @@ class LossTerms:
     """The objective and what it is made of; scalars unless said otherwise."""
 
     total: torch.Tensor
-    """What training minimises: the sum of the three terms below."""
+    """What training minimises: the sum of the four terms below."""
     photometric: torch.Tensor
     """Photometric error, mean over pixels and scales."""
     smoothness: torch.Tensor
     """Weighted smoothness, mean over scales."""
     mask_regularisation: torch.Tensor
     """What keeps a predictive mask from hiding everything, mean over scales; 0 without one."""
+    velocity: torch.Tensor
+    """Weighted difference between predicted motion and odometry; 0 without the term."""
     moving_share: torch.Tensor
     """Share of pixels that the auto-mask keeps at the finest scale; 1 without auto-masking."""
     automask: torch.Tensor
@@ -142,7 +148,14 @@ class Objective(nn.Module):
             smoothness.append(self._smoothness(disparity, views.target.to(dtype)))
             if mask is not None:
                 regularisation.append(mask_regularisation(mask))
-        return _collect(photometric, smoothness, regularisation, kept[0])
+        velocity = self._velocity(views, T_target_to_sources)
+        return _collect(photometric, smoothness, regularisation, velocity, kept[0])
+
+    def _velocity(self, views: Views, T_target_to_sources: torch.Tensor) -> torch.Tensor | None:
+        """Weighted velocity term; None where it is off."""
+        if not self.config.velocity:
+            return None
+        return self.config.velocity * velocity_error(T_target_to_sources, views.travelled_units)
 
     def _masks(
         self, prediction: Prediction, dtype: torch.dtype
@@ -265,17 +278,20 @@ def _collect(
     photometric: list[torch.Tensor],
     smoothness: list[torch.Tensor],
     regularisation: list[torch.Tensor],
+    velocity: torch.Tensor | None,
     kept: torch.Tensor,
 ) -> LossTerms:
     """Average over the scales and add up."""
     zero = kept.new_zeros((), dtype=photometric[0].dtype)
     terms = [torch.stack(term).mean() if term else zero for term in (photometric, smoothness)]
     mask_term = torch.stack(regularisation).mean() if regularisation else zero
+    total = terms[0] + terms[1] + mask_term
     return LossTerms(
-        total=terms[0] + terms[1] + mask_term,
+        total=total if velocity is None else total + velocity,
         photometric=terms[0].detach(),
         smoothness=terms[1].detach(),
         mask_regularisation=mask_term.detach(),
+        velocity=zero if velocity is None else velocity.detach(),
         moving_share=kept.to(zero.dtype).mean(),
         automask=kept,
     )

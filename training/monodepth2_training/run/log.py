@@ -3,7 +3,7 @@
 
 Each line of ``metrics.jsonl`` is one object with ``kind``, ``epoch`` (whole epochs so far) and
 ``step``. Kind ``step`` has the means since the line before: ``total``, ``photometric``,
-``smoothness``, ``mask_regularisation``, ``moving_share``, ``learning_rate`` and
+``smoothness``, ``mask_regularisation``, ``velocity``, ``moving_share``, ``learning_rate`` and
 ``samples_per_s``. Kind ``epoch`` has the same terms as ``validation_*``, where there are
 validation samples, ``skipped_steps`` and ``seconds``.
 """

@@ -35,6 +35,7 @@ def write_model(
     store: FrameStore,
     *,
     facts: Mapping[str, str],
+    scale: Scale | None = None,
 ) -> str:
     """Write the weights of a checkpoint as a model file.
 
@@ -44,6 +45,7 @@ def write_model(
         config: what was trained.
         store: what it was trained on.
         facts: more for the provenance, by name.
+        scale: metres in a network unit; None if unknown.
 
     Returns:
         the digest of the model file.
@@ -58,17 +60,19 @@ def write_model(
         depth_range=config.depth_range,
         resize=store.resize,
         camera=store.cameras[0].source,
-        scale=stereo_scale(config, store, int(facts.get('samples', 0))),
+        scale=scale,
         provenance={**_provenance(config, store, loaded), **facts},
     )
     state: dict[str, torch.Tensor] = loaded['state_dict']
     return save_model(path, description, _part(state, _DEPTH), _part(state, _POSE))
 
 
-def stereo_scale(config: TrainingConfig, store: FrameStore, samples: int) -> Scale | None:
-    """Metres in a network unit where a pair with a known baseline took part; unknown elsewhere."""
+def trained_scale(config: TrainingConfig, store: FrameStore, samples: int) -> Scale | None:
+    """Metres in a network unit where a known baseline or the odometry took part in training."""
     if config.mode == 'mono':
-        return None
+        method = 'learnt from odometry (velocity term)'
+        known = config.loss.velocity > 0.0
+        return Scale(value=1.0, spread=0.0, frames=samples, method=method) if known else None
     method = f'stereo baseline of {baseline_m(store.cameras):.4g} m'
     return Scale(value=stereo_unit_m(store.cameras), spread=0.0, frames=samples, method=method)
 

@@ -18,10 +18,13 @@ from monodepth2_training.checkpoints import (
     verify_checkpoint,
 )
 from monodepth2_training.data.datamodule import TripletDataModule
+from monodepth2_training.data.dataset import frame_indices
+from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.run.fitting import fit, make_trainer
 from monodepth2_training.run.keeper import CheckpointKeeper
 from monodepth2_training.run.log import RunLog
+from monodepth2_training.run.metric import checked_scale
 from monodepth2_training.run.model import write_model
 from monodepth2_training.run.pictures import RunPictures
 from monodepth2_training.run.processes import Processes
@@ -96,7 +99,12 @@ def train(
     """
     _check_size(config, store)
     split = make_split(store, mode=config.mode, settings=config.triplets)
-    for note in (*split.notes, *_batch_note(config, split, processes)):
+    notes = (
+        *split.notes,
+        *_batch_note(config, split, processes),
+        *_odometry_notes(config, store, split),
+    )
+    for note in notes:
         progress.say(note)
     start = _start(folder, progress.say) if resume else None
     processes.wait()
@@ -118,7 +126,10 @@ def train(
         seconds=time.monotonic() - started_s,
     )
     if processes.is_first:
-        write_model(folder.model, checkpoint, config, store, facts=_facts(outcome))
+        scale = checked_scale(config, store, split, checkpoint)
+        if scale is not None:
+            progress.say(f'a network unit is {scale.value:.4g} m: {scale.method}')
+        write_model(folder.model, checkpoint, config, store, facts=_facts(outcome), scale=scale)
     return outcome
 
 
@@ -162,6 +173,7 @@ def _data(config: TrainingConfig, store: FrameStore, split: Split) -> TripletDat
         batch_size=settings.batch_size,
         seed=settings.seed,
         workers=settings.workers,
+        odometry=config.loss.velocity > 0.0,
     )
 
 
@@ -212,6 +224,25 @@ def _batch_note(config: TrainingConfig, split: Split, processes: Processes) -> l
         f'{found} training samples are fewer than a step of {wanted}: each epoch is one step of '
         f'{found // processes.count * processes.count}; record more for a useful model'
     ]
+
+
+def _odometry_notes(config: TrainingConfig, store: FrameStore, split: Split) -> list[str]:
+    """What the velocity term learns from; refuses a store whose odometry cannot be used."""
+    if not config.loss.velocity:
+        return []
+    if config.mode == 'stereo':
+        raise TrainingError(
+            'loss.velocity is set, but mode stereo predicts no motion: its metres come from the '
+            'baseline; set loss.velocity=0'
+        )
+    travel = travelled_m(store, frame_indices(split.training))
+    if not travel.known:
+        raise TrainingError(
+            f'loss.velocity is set, but no step of {store.path} can be used: {travel.text()}; '
+            'record nav_msgs/Odometry, a TwistStamped or /tf along with the camera, or set '
+            'loss.velocity=0 for relative depth'
+        )
+    return [travel.text(), *travel.clock_lines()]
 
 
 def _start(folder: RunFolder, say: Callable[[str], None]) -> Path | None:

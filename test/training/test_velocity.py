@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from monodepth2_training.loss.objective import LossConfig, Objective
+from monodepth2_training.loss.velocity import velocity_error
+from support.loss_scene import random_prediction, random_views
+
+from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.geometry.depth import DepthRange
+
+NAN = float('nan')
+
+
+def _transforms(*translations: tuple[float, float, float]) -> torch.Tensor:
+    """[1, S, 4, 4] without rotation."""
+    T = torch.eye(4, dtype=torch.float64).repeat(1, len(translations), 1, 1)
+    T[0, :, :3, 3] = torch.tensor(translations, dtype=torch.float64)
+    return T
+
+
+def _slow(T: torch.Tensor, travelled: torch.Tensor) -> float:
+    terms = [
+        abs(math.dist((0, 0, 0), T[b, s, :3, 3].tolist()) - travelled[b, s].item())
+        for b in range(T.shape[0])
+        for s in range(T.shape[1])
+        if not math.isnan(travelled[b, s].item())
+    ]
+    return sum(terms) / len(terms) if terms else 0.0
+
+
+def test_a_step_of_three_and_four_that_went_seven_is_two_short() -> None:
+    T, travelled = _transforms((3.0, 0.0, 4.0), (0.0, 0.0, 1.0)), torch.tensor([[7.0, 1.0]])
+    assert velocity_error(T, travelled).item() == pytest.approx(1.0)
+
+
+def test_steps_without_odometry_do_not_count() -> None:
+    T, travelled = _transforms((3.0, 0.0, 4.0), (0.0, 0.0, 1.0)), torch.tensor([[7.0, NAN]])
+    assert velocity_error(T, travelled).item() == pytest.approx(2.0)
+
+
+def test_without_any_odometry_the_term_is_zero_and_so_is_its_gradient() -> None:
+    T = _transforms((3.0, 0.0, 4.0), (0.0, 0.0, 0.0)).requires_grad_()
+    error = velocity_error(T, torch.tensor([[NAN, NAN]]))
+    error.backward()
+    assert error.item() == 0.0
+    assert T.grad is not None
+    assert not T.grad.any()
+
+
+def test_a_predicted_standstill_has_a_finite_gradient() -> None:
+    T = _transforms((0.0, 0.0, 0.0)).requires_grad_()
+    velocity_error(T, torch.tensor([[1.0]])).backward()
+    assert T.grad is not None
+    assert torch.isfinite(T.grad).all()
+
+
+def test_the_term_equals_the_slow_formula_and_its_gradient_is_right() -> None:
+    views = random_views()
+    T = random_prediction(views).T_target_to_sources
+    travelled = views.travelled_units.clone()
+    travelled[0, 1] = NAN
+    assert abs(velocity_error(T, travelled).item() - _slow(T, travelled)) < 1e-14
+    assert torch.autograd.gradcheck(lambda T: velocity_error(T, travelled), T)
+
+
+def test_the_objective_adds_the_weighted_term_and_nothing_at_weight_zero() -> None:
+    views = random_views()
+    prediction = random_prediction(views)
+
+    def terms(weight: float):
+        objective = Objective(LossConfig(velocity=weight), DepthRange())
+        return objective(views, prediction, torch.Generator().manual_seed(0))
+
+    without, with_term = terms(0.0), terms(0.05)
+    error = velocity_error(prediction.T_target_to_sources, views.travelled_units)
+    torch.testing.assert_close(with_term.velocity, 0.05 * error.detach())
+    torch.testing.assert_close(with_term.total, without.total + 0.05 * error)
+    assert without.velocity == 0.0
+
+
+def test_the_gradient_reaches_the_motion_alone() -> None:
+    views = random_views()
+    prediction = random_prediction(views)
+    still = replace(views, travelled_units=torch.full_like(views.travelled_units, NAN))
+    config = LossConfig(velocity=10.0)
+
+    def gradient(of, leaf):
+        total = Objective(config, DepthRange())(of, prediction, torch.Generator().manual_seed(0))
+        return torch.autograd.grad(total.total, leaf)[0]
+
+    depth, motion = prediction.disparities[0], prediction.T_target_to_sources
+    torch.testing.assert_close(gradient(views, depth), gradient(still, depth))
+    assert not torch.allclose(gradient(views, motion), gradient(still, motion))
+
+
+def test_a_negative_weight_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r'velocity -1.* is no weight'):
+        LossConfig(velocity=-1.0)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scale that a run ends with, held to the odometry of samples that it was not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monodepth2_training.checkpoints import load_checkpoint
+from monodepth2_training.data.triplets import source_names
+from monodepth2_training.model.depth_pose import DepthPoseModel
+from monodepth2_training.run.model import trained_scale
+from monodepth2_training.scale.by_odometry import metres_per_unit
+from monodepth2_training.scale.estimate import estimate_scale
+
+if TYPE_CHECKING:
+    from monodepth2_ros.model_description import Scale
+    from monodepth2_training.config import TrainingConfig
+    from monodepth2_training.data.frame_store import FrameStore
+    from monodepth2_training.data.triplets import Split
+
+MOST_SAMPLES = 400
+"""No more validation samples than these are looked at."""
+
+_MODEL = 'model.'
+
+
+def checked_scale(
+    config: TrainingConfig, store: FrameStore, split: Split, checkpoint: Path
+) -> Scale | None:
+    """The scale of a run; one that was learnt from odometry with the spread that it shows.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged.
+    """
+    scale = trained_scale(config, store, len(split.training))
+    if scale is None or config.mode != 'mono' or not split.validation:
+        return scale
+    step = -(-len(split.validation) // MOST_SAMPLES)
+    model = _model(config, checkpoint)
+    ratios = metres_per_unit(model, store, split.validation[::step])
+    found = estimate_scale(ratios.ravel(), scale.method)
+    if found is None:
+        return scale
+    method = (
+        f'{scale.method}; on {found.frames} validation steps odometry says '
+        f'{found.value:.3f} m for each'
+    )
+    return dataclasses.replace(scale, spread=found.spread, frames=found.frames, method=method)
+
+
+def _model(config: TrainingConfig, checkpoint: Path) -> DepthPoseModel:
+    """The networks of a checkpoint, without a predictive mask, in evaluation mode on the CPU."""
+    model = DepthPoseModel(
+        config.network, sources=source_names(config.mode), depth_range=config.depth_range
+    )
+    state = load_checkpoint(checkpoint)['state_dict']
+    model.load_state_dict({name: state[_MODEL + name] for name in model.state_dict()})
+    return model.eval()
