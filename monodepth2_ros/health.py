@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 FAILURES_THAT_MATTER = 10
 """Internal errors in a row after which the model is reloaded."""
 
-_LOST_HELP = (
+LOST_HELP = (
     'large messages get lost in transport: start the camera with '
     'FASTRTPS_DEFAULT_PROFILES_FILE=<config/fastdds_large_messages.xml> '
     '(ROS 2 Kilted and later: FASTDDS_DEFAULT_PROFILES_FILE), see docs/deployment.md'
 )
+"""What to do when images do not arrive."""
 
 
 class Level(IntEnum):
@@ -80,7 +81,7 @@ def stream_findings(report: MonitorReport, *, camera_timeout_s: float) -> list[F
         text = f'camera silent: {report.silent_s:.1f} s {since}'
         found.append(error(text, name='camera silent'))
     if report.delivery:
-        found.append(warning(f'{report.delivery}: {_LOST_HELP}', name='images lost in transport'))
+        found.append(warning(f'{report.delivery}: {LOST_HELP}', name='images lost in transport'))
     if report.consecutive_failures >= FAILURES_THAT_MATTER:
         text = f'{report.consecutive_failures} frames in a row failed'
         found.append(error(text, name='frames in a row failed'))

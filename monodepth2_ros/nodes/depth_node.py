@@ -30,6 +30,7 @@ from monodepth2_ros.nodes.depth_session import DepthSession
 from monodepth2_ros.nodes.frame_processor import Surroundings
 from monodepth2_ros.nodes.parameter_server import ParameterServer
 from monodepth2_ros.nodes.quality_of_service import QosWatch
+from monodepth2_ros.nodes.self_check import SelfCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,7 @@ class DepthNode(LifecycleNode):
         self._failure: str | None = None
         self.monitor = FrameMonitor(time.monotonic())
         self._qos = QosWatch()
+        self._self_check = SelfCheck()
         self._server = ParameterServer(
             self, is_configured=lambda: self.session is not None, on_change=self._on_change
         )
@@ -141,6 +143,7 @@ class DepthNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Free everything, and the node itself."""
         self.release()
+        self._self_check.close()
         super().destroy_node()
 
     def release(self) -> bool:
@@ -200,13 +203,16 @@ class DepthNode(LifecycleNode):
             findings.append(health.error(self._failure))
         if session is not None and self._active:
             findings += diagnostics.session_findings(session, report, parameters)
+            if parameters.middleware_check and report.counts.published:
+                self._self_check.begin(session.image_bytes)
         else:
             findings.append(health.remark('inactive' if session else 'unconfigured'))
+        findings += self._self_check.findings()
         figures = diagnostics.model_figures(session, parameters) if session else {}
         self._faults.update(findings)
         self._status.publish(
             findings,
-            figures | health.stream_figures(report),
+            figures | health.stream_figures(report) | self._self_check.figures(),
             hardware_id=figures.get('device', 'none'),
         )
 

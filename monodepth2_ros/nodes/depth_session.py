@@ -70,7 +70,14 @@ def load(parameters: NodeParameters) -> LoadedModel:
 
 
 class DepthSession:
-    """A configured node: idle after construction, receiving between ``open`` and ``shut``."""
+    """A configured node: idle after construction, receiving between ``open`` and ``shut``.
+
+    Attributes:
+        enabled: whether frames are answered.
+        image_bytes: payload of the latest image message.
+        calibrations: the camera's calibration.
+        processor: answers frames on the worker's thread.
+    """
 
     def __init__(
         self,
@@ -93,6 +100,7 @@ class DepthSession:
         self._inputs: Inputs | None = None
         self.enabled = True
         self.calibrations = CalibrationSource(url=parameters.calibration_url)
+        self.image_bytes = 0
         self._outputs = Outputs(node, qos_name=parameters.output_qos, watch=qos)
         self._worker: Worker[Frame] = Worker(self._answer, on_error=self._refuse, name='depth')
         try:
@@ -170,6 +178,7 @@ class DepthSession:
     def _on_image(self, header: Header, image: RawImage | CompressedImage) -> None:
         now_s = time.monotonic()
         if self._monitor.received(now_s, stamp_ns=messages.stamp_ns(header)):
+        self.image_bytes = len(image.data)
             self._say_backwards(now_s)
         cause = self._refusal(now_s)
         if cause is None:

@@ -32,6 +32,7 @@ class DepthWorld(RosWorld):
         Images travel reliably, as a test sends each only once.
         """
         defaults = {'diagnostics_period_s': 0.1, 'threads': 1, 'image_qos': 'reliable'}
+        defaults |= {'middleware_check': False}
         overrides = [
             Parameter(name.replace('__', '.'), value=value)
             for name, value in (defaults | parameters).items()

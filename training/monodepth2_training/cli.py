@@ -18,6 +18,7 @@ from monodepth2_ros import __version__
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
 
 VERBS = {
+    'doctor': 'examine this machine: device, engines, model, ROS, camera',
     'extract': 'make a frame store of recordings, to train on',
     'generate': 'write a generated drive with exact depth as a bag',
     'import': 'turn an md2 checkpoint folder into a model file',

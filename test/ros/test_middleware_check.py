@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two real processes and the real middleware; and the node that runs the same test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from rclpy.utilities import get_rmw_implementation_identifier
+from support.depth_world import answer, figures
+from support.ros_camera import camera_info, image
+
+from monodepth2_ros.delivery import from_line
+from monodepth2_ros.nodes.middleware_check import MESSAGES, command
+
+FULL_HD_BYTES = 1920 * 1080 * 3
+PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+
+
+def _outcome(message_bytes, environment):
+    done = subprocess.run(
+        command(message_bytes), env=environment, capture_output=True, text=True, timeout=60
+    )
+    return from_line(done.stdout), done.returncode
+
+
+def test_with_the_profile_full_hd_images_arrive():
+    delivery, code = _outcome(FULL_HD_BYTES, os.environ)
+    assert (delivery.sent, delivery.message_bytes, code) == (MESSAGES, FULL_HD_BYTES, 0)
+    assert delivery.arrives
+    assert 0.0 < delivery.median_ms < 1000.0
+
+
+@pytest.mark.skipif(
+    get_rmw_implementation_identifier() != 'rmw_fastrtps_cpp',
+    reason='the small default segment is that of Fast DDS',
+)
+def test_without_the_profile_full_hd_images_get_lost_and_the_remedy_is_named():
+    bare = {name: value for name, value in os.environ.items() if name not in PROFILES}
+    delivery, code = _outcome(FULL_HD_BYTES, bare)
+    assert (delivery.sent, delivery.arrives, code) == (MESSAGES, False, 1)
+    assert 'fastdds_large_messages.xml' in delivery.finding().text
+
+
+def test_the_node_tests_the_middleware_once_its_first_depth_is_out(depth_world, tiny_model):
+    depth_world.start(model=tiny_model, middleware_check=True)
+    listener = depth_world.output('depth/image')
+    assert depth_world.figure('middleware check') == 'not run'
+    camera = depth_world.camera()
+    answer(listener, camera.send(image(), camera_info()))
+    status = depth_world.status(lambda s: 'arrived' in figures(s)['middleware check'])
+    assert figures(status)['middleware check'].startswith(f'{MESSAGES} of {MESSAGES} messages')

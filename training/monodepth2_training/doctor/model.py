@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model file, and whether the camera is one that it was trained for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import Monodepth2Error
+from monodepth2_ros.health import Level
+from monodepth2_training.doctor.check import Check
+
+if TYPE_CHECKING:
+    from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
+    from monodepth2_ros.model_file import Model
+
+CLOSE = 0.05
+"""Relative difference of two focal lengths, as shares of the image, that changes little."""
+
+
+def read_model(path: str) -> tuple[Model | None, Check]:
+    """Load and verify a model file."""
+    from monodepth2_ros.model_file import load_model
+    from monodepth2_training.model_report import RELATIVE, scale_text
+
+    try:
+        model = load_model(path)
+    except (Monodepth2Error, OSError) as err:
+        return None, Check(name='model', level=Level.ERROR, text=str(err))
+    described = model.description
+    network, scale = described.network, scale_text(described.scale)
+    facts: dict[str, object] = {
+        'path': str(model.path),
+        'sha256': model.sha256,
+        'width': network.width,
+        'height': network.height,
+        'scale': asdict(described.scale) if described.scale else None,
+    }
+    text = f'{model.path}: {network.encoder} {network.width}x{network.height}, verified; {scale}'
+    level = Level.WARN if scale == RELATIVE else Level.OK
+    return model, Check(name='model', level=level, text=text, facts=facts)
+
+
+def match_camera(model: Model, calibration: CameraCalibration, origin: str) -> Check:
+    """Compare a camera with that of the training images.
+
+    Both are brought to the network's input size. Where the focal length there differs by a
+    factor, a network that never saw another one judges depth wrong by about that factor.
+    """
+    trained = model.description.camera
+    try:
+        live = calibration.checked().rectified_camera()
+    except Monodepth2Error as err:
+        return Check(name='calibration', level=Level.ERROR, text=f'{origin}: {err}')
+    if trained is None:
+        text = f'{origin} is usable; the model file does not say which camera it was trained on'
+        return Check(name='calibration', level=Level.WARN, text=text)
+    size = model.description.network.width, model.description.network.height
+    ratios = _focal_ratios(live.resized(*size), trained.camera.resized(*size))
+    facts: dict[str, object] = {'fx_ratio': ratios[0], 'fy_ratio': ratios[1]}
+    text = (
+        f'{origin}: focal lengths {ratios[0]:.2f} (x) and {ratios[1]:.2f} (y) times those of '
+        'training, at the size of the network'
+    )
+    if max(abs(ratio - 1.0) for ratio in ratios) <= CLOSE:
+        return Check(name='calibration', level=Level.OK, text=text, facts=facts)
+    text += '; depth will be off by about that factor: train on this camera, or set the scale'
+    return Check(name='calibration', level=Level.WARN, text=text, facts=facts)
+
+
+def _focal_ratios(live: PinholeCamera, trained: PinholeCamera) -> tuple[float, float]:
+    return live.fx_px / trained.fx_px, live.fy_px / trained.fy_px
