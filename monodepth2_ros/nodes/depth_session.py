@@ -99,8 +99,8 @@ class DepthSession:
         self._limiter, self._throttle = RateLimiter(), LogThrottle()
         self._inputs: Inputs | None = None
         self.enabled = True
-        self.calibrations = CalibrationSource(url=parameters.calibration_url)
         self.image_bytes = 0
+        self.calibrations = CalibrationSource(url=parameters.calibration_url)
         self._outputs = Outputs(node, qos_name=parameters.output_qos, watch=qos)
         self._worker: Worker[Frame] = Worker(self._answer, on_error=self._refuse, name='depth')
         try:
@@ -177,8 +177,8 @@ class DepthSession:
 
     def _on_image(self, header: Header, image: RawImage | CompressedImage) -> None:
         now_s = time.monotonic()
-        if self._monitor.received(now_s, stamp_ns=messages.stamp_ns(header)):
         self.image_bytes = len(image.data)
+        if self._monitor.received(now_s, stamp_ns=messages.stamp_ns(header)):
             self._say_backwards(now_s)
         cause = self._refusal(now_s)
         if cause is None:

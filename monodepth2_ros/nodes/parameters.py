@@ -130,13 +130,13 @@ class NodeParameters:
         live=True,
     )
     max_pixels: int = parameter(100_000_000, 'Larger images are refused.', low=1, high=2**31 - 1)
-    diagnostics_period_s: float = parameter(
-        1.0, 'Time between two messages on /diagnostics.', low=0.05, high=60.0
     middleware_check: bool = parameter(
         True,
         'After the first depth, test once whether messages of the image size get through.',
         live=True,
     )
+    diagnostics_period_s: float = parameter(
+        1.0, 'Time between two messages on /diagnostics.', low=0.05, high=60.0
     )
 
     def __post_init__(self) -> None:
