@@ -7,26 +7,31 @@ A pose is x y z in metres and a quaternion qx qy qz qw: that of the moving frame
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from monodepth2_ros.errors import RecordingError
-from monodepth2_ros.recordings import cdr
+from monodepth2_training.data.dead_reckoning import dead_reckoned
+from monodepth2_training.data.odometry_messages import (
+    MOST_GAP_S,
+    MOTION_TYPES,
+    ODOMETRY_TYPE,
+    POSE_TYPES,
+    TF_TYPE,
+    TWIST_TYPES,
+    choose_topic,
+    moving_link,
+    pose_row,
+    twist_row,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monodepth2_ros.recordings import Message, Recording, Topic
+    from monodepth2_ros.recordings import Recording, Topic
 
-ODOMETRY_TYPE = 'nav_msgs/msg/Odometry'
-POSE_TYPES = (
-    ODOMETRY_TYPE,
-    'geometry_msgs/msg/PoseWithCovarianceStamped',
-    'geometry_msgs/msg/PoseStamped',
-)
-MOST_GAP_S = 0.5
-"""Poses farther apart than this are not interpolated between."""
+__all__ = ['MOST_GAP_S', 'ODOMETRY_TYPE', 'POSE_TYPES', 'Odometry', 'read_odometry']
 
 _LEAST_ANGLE_RAD = 1e-6
 
@@ -75,9 +80,9 @@ class Odometry:
 
 
 def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
-    """Read the odometry of a recording: a topic by name, else by type the one with most messages.
+    """Read the odometry of a recording: a topic by name, else the best of ``MOTION_TYPES``.
 
-    ``nav_msgs/Odometry`` is preferred to ``PoseWithCovarianceStamped`` and ``PoseStamped``.
+    Of ``/tf`` the link from an ``odom`` frame is taken; twists are integrated.
 
     Returns:
         None where no topic is named and there is none of these types.
@@ -85,20 +90,27 @@ def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
     Raises:
         RecordingError: no such topic, or it holds another type.
     """
-    topic = _named(recording, wanted) if wanted else _best(recording)
+    topic = _named(recording, wanted) if wanted else choose_topic(recording)
     if topic is None:
         return None
-    stamps_ns: list[int] = []
-    rows: list[tuple[float, ...]] = []
-    damaged = 0
-    for message in recording.messages([topic.name]):
-        row = _row(message)
-        if row is None:
-            damaged += 1
-            continue
-        stamps_ns.append(cdr.header_stamp_ns(message.data) or message.stamp_ns)
-        rows.append(row)
-    return _in_order(topic, np.array(stamps_ns, np.int64), np.array(rows).reshape(-1, 8), damaged)
+    by_twist = topic.type in TWIST_TYPES
+    link = moving_link(recording, topic.name) if topic.type == TF_TYPE else None
+    found = [
+        twist_row(message) if by_twist else pose_row(message, link)
+        for message in recording.messages([topic.name])
+    ]
+    rows = [row for row in found if row is not None]
+    # A message of /tf without the vehicle's link is whole and of no use here.
+    damaged = 0 if link else len(found) - len(rows)
+    stamps_ns = np.array([stamp_ns for stamp_ns, _ in rows], np.int64)
+    values = np.array([row for _, row in rows]).reshape(len(rows), 6 if by_twist else 8)
+    stamps_ns, first = np.unique(stamps_ns, return_index=True)
+    if by_twist:
+        poses, speeds = dead_reckoned(stamps_ns, values[first]), values[first, 0]
+        return Odometry(
+            topic=topic.name, stamps_ns=stamps_ns, poses=poses, speeds_m_s=speeds, damaged=damaged
+        )
+    return _in_order(topic, stamps_ns, values[first], damaged)
 
 
 def pose_matrices(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -132,38 +144,16 @@ def rotation_angles(
 
 def _named(recording: Recording, name: str) -> Topic:
     topic = recording.topic(name)
-    if topic.type not in POSE_TYPES:
+    if topic.type not in MOTION_TYPES:
         raise RecordingError(
-            f'{name} holds {topic.type}, expected odometry: {", ".join(POSE_TYPES)}'
+            f'{name} holds {topic.type}, expected odometry: {", ".join(MOTION_TYPES)}'
         )
     return topic
-
-
-def _best(recording: Recording) -> Topic | None:
-    found = [topic for topic in recording.topics if topic.type in POSE_TYPES and topic.count]
-    found.sort(key=lambda topic: (POSE_TYPES.index(topic.type), -topic.count, topic.name))
-    return found[0] if found else None
-
-
-def _row(message: Message) -> tuple[float, ...] | None:
-    """Pose and forward speed of a message; None for one that holds no pose."""
-    try:
-        content = cdr.parse(message)
-    except RecordingError:
-        return None
-    pose: Any = content.pose if message.type == POSE_TYPES[2] else content.pose.pose
-    place, turn = pose.position, pose.orientation
-    speed = content.twist.twist.linear.x if message.type == ODOMETRY_TYPE else 0.0
-    row = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w, speed)
-    usable = np.isfinite(row).all() and np.linalg.norm(row[3:7]) > 0.5
-    return tuple(map(float, row)) if usable else None
 
 
 def _in_order(
     topic: Topic, stamps_ns: NDArray[np.int64], rows: NDArray[np.float64], damaged: int
 ) -> Odometry:
-    stamps_ns, first = np.unique(stamps_ns, return_index=True)
-    rows = rows[first]
     rows[:, 3:7] /= np.linalg.norm(rows[:, 3:7], axis=1, keepdims=True)
     # A driver that does not know the velocity leaves it at zero.
     speeds = rows[:, 7] if rows[:, 7].any() else _speeds(stamps_ns, rows[:, :3])
