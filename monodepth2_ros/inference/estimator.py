@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from monodepth2_ros.geometry.camera import Window
 from monodepth2_ros.geometry.depth import disparity_to_inverse_depth
 from monodepth2_ros.inference.engines import Engine
-from monodepth2_ros.inference.engines.device import choose_device, choose_precision
-from monodepth2_ros.inference.engines.torch import TorchEngine
+from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.postprocess import merge_flipped, upsample_inverse_depth
 from monodepth2_ros.inference.preprocess import full_window, network_input
 from monodepth2_ros.model_description import ModelDescription
@@ -27,7 +26,7 @@ class DepthEstimator:
         description: what the model file says.
         engine: what runs the network.
         device: ``cpu`` or ``cuda:N``.
-        device_reason: why this device and this arithmetic.
+        device_reason: why this device, this engine and this arithmetic.
         model_sha256: digest of the model file; empty if the network comes from elsewhere.
     """
 
@@ -63,6 +62,7 @@ class DepthEstimator:
         cls,
         path: Path | str,
         *,
+        engine: str = 'torch',
         device: str = 'auto',
         precision: str = 'float32',
         flip: bool = False,
@@ -72,25 +72,27 @@ class DepthEstimator:
 
         Args:
             path: the model file.
+            engine: ``torch``, ``openvino``, ``tensorrt``, or ``auto`` (the fastest there is).
             device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
             precision: ``float32`` (exact), ``bfloat16`` (depth differs by less than 0.5 % on
-                average) or ``auto`` (bfloat16 where the hardware multiplies it).
+                average), ``float16``, ``int8`` (as exported), or ``auto`` (the fastest of the
+                first two; float16 in TensorRT).
             flip: also look at the mirror image and merge both; takes twice as long.
-            threads: CPU threads; 0 leaves torch's choice.
+            threads: CPU threads; 0 leaves the library's choice.
 
         Raises:
             ModelFileError: the file is missing, foreign, damaged or too new.
-            DeviceError: the device cannot be used.
-            ConfigError: device, precision or threads are not among the choices.
+            DeviceError: the device or the engine cannot be used.
+            ConfigError: an argument is not among the choices.
         """
-        chosen, device_reason = choose_device(device)
-        dtype, precision_reason = choose_precision(precision, chosen)
+        request = EngineRequest(engine=engine, device=device, precision=precision, threads=threads)
         model = load_model(path)
+        chosen = build_engine(model, request)
         return cls(
             model.description,
-            TorchEngine(model.depth_net, chosen, dtype=dtype, threads=threads),
-            device=str(chosen),
-            device_reason=f'{device_reason}; {precision_reason}',
+            chosen.engine,
+            device=str(chosen.device),
+            device_reason=chosen.reason,
             flip=flip,
             model_sha256=model.sha256,
         )

@@ -58,6 +58,7 @@ def load(parameters: NodeParameters) -> LoadedModel:
     """
     estimator = DepthEstimator.load(
         parameters.model,
+        engine=parameters.engine,
         device=parameters.device,
         precision=parameters.precision,
         flip=parameters.flip,

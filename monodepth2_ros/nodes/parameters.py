@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.inference.colorize import COLORMAPS
+from monodepth2_ros.inference.engines import ENGINE_PRECISIONS, ENGINES
 from monodepth2_ros.inference.point_cloud import LAYOUTS
 from monodepth2_ros.inference.settings import DEPTH_SIZES
 from monodepth2_ros.nodes.parameter_table import ParameterTable, parameter
@@ -27,10 +28,11 @@ class NodeParameters:
         'auto',
         'Where the network runs: auto, cpu, cuda or cuda:N. Only auto falls back to the CPU.',
     )
+    engine: str = parameter(
+        'auto', 'Library that runs the network; auto takes the fastest here.', choices=ENGINES
+    )
     precision: str = parameter(
-        'auto',
-        'Arithmetic of the network.',
-        choices=('auto', 'float32', 'bfloat16'),
+        'auto', 'Arithmetic of the network; int8 as exported.', choices=ENGINE_PRECISIONS
     )
     threads: int = parameter(
         0, 'CPU threads of the network; 0 lets the library choose.', low=0, high=256

@@ -10,8 +10,14 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+ENGINES = ('auto', 'torch', 'openvino', 'tensorrt')
+"""Libraries that can run the network; ``auto`` takes the fastest that this machine has."""
+
 PRECISIONS = ('auto', 'float32', 'bfloat16')
-"""Names of the arithmetic that an engine can be asked for."""
+"""Names of the arithmetic that PyTorch trains and runs networks in."""
+
+ENGINE_PRECISIONS = (*PRECISIONS, 'float16', 'int8')
+"""Names of the arithmetic that an engine can be asked for; not every engine has each."""
 
 
 class Engine(Protocol):

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network compiled ahead of time by AOTInductor, for one processor and one PyTorch.
+
+Compiling takes a C++ compiler and half a minute of all cores, so that it is left to ``monodepth2
+export --format torch``; the node only loads what that made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from monodepth2_ros.errors import ConfigError, DeviceError
+from monodepth2_ros.inference.engines.files import EngineRecord
+
+if TYPE_CHECKING:
+    from monodepth2_ros.inference.engines.network import InferenceNet
+    from monodepth2_ros.inference.engines.program import Network
+    from monodepth2_ros.model_file import Model
+
+SUFFIX = '.pt2'
+"""How names of compiled packages end."""
+
+_COMPILERS = ('g++', 'c++', 'clang++')
+_FEATURE_LINES = ('flags', 'Features')
+
+
+def package_record(model: Model, precision: str) -> EngineRecord:
+    """What a package of a model must have been made of to run here."""
+    return EngineRecord(
+        engine='torch',
+        precision=precision,
+        model_sha256=model.sha256,
+        library=f'torch {torch.__version__}',
+        machine=processor(),
+    )
+
+
+@cache
+def processor() -> str:
+    """Name this processor by its model and its instructions: code for another one may crash."""
+    cpuinfo = Path('/proc/cpuinfo')
+    lines = cpuinfo.read_text(encoding='utf-8').splitlines() if cpuinfo.exists() else []
+    facts = [line.partition(':') for line in lines]
+    features = next((f[2] for f in facts if f[0].strip() in _FEATURE_LINES), '')
+    name = next((f[2].strip() for f in facts if f[0].strip() == 'model name'), '')
+    digest = hashlib.sha256(' '.join(sorted(features.split())).encode()).hexdigest()
+    return f'{name or platform.machine()} {digest[:8]}'
+
+
+def compile_package(net: InferenceNet, image: torch.Tensor, target: Path) -> None:
+    """Compile a network.
+
+    Args:
+        net: on the CPU.
+        image: an input like all to come.
+        target: the file to write, ending in ``.pt2``.
+
+    Raises:
+        ConfigError: there is no C++ compiler.
+    """
+    if not (os.environ.get('CXX') or any(map(shutil.which, _COMPILERS))):
+        raise ConfigError('compiling needs a C++ compiler: install g++, for example by apt')
+    with torch.no_grad():
+        program = torch.export.export(net, (image,))
+        torch._inductor.aoti_compile_and_package(
+            program,
+            package_path=str(target),
+            # Freezing lays the weights out for the kernels; the number of threads stays open.
+            inductor_configs={'freezing': True, 'cpp.dynamic_threads': True},
+        )
+
+
+def load_package(path: Path) -> Network:
+    """Load a compiled package, a network from uint8 [1, 3, h, w] to disparity.
+
+    Raises:
+        DeviceError: it does not load, for example under another C++ library.
+    """
+    try:
+        network: Network = torch._inductor.aoti_load_package(str(path))
+    except (RuntimeError, OSError) as err:
+        raise DeviceError(f'{path} does not load ({err}): remove it or export it again') from err
+    return network

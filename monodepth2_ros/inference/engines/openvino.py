@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the depth network in OpenVINO on the CPU: the fastest engine there, and quick to load.
+
+The converted network takes images as they lie in memory, uint8 [1, h, w, 3]. Importing OpenVINO
+would send usage data to its maker; that is switched off here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import DeviceError
+from monodepth2_ros.inference.engines.files import EngineRecord
+from monodepth2_ros.memory import resident_bytes
+
+if TYPE_CHECKING:
+    from monodepth2_ros.inference.engines.network import InferenceNet
+    from monodepth2_ros.model_file import Model
+
+_HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
+
+
+def missing_openvino_reason() -> str:
+    """Why OpenVINO cannot be used; empty if it can."""
+    if importlib.util.find_spec('openvino') is None:
+        return 'Python has no openvino (pip install openvino)'
+    return ''
+
+
+def openvino_record(model: Model, precision: str) -> EngineRecord:
+    """What a converted network of a model must have been made of to run here."""
+    return EngineRecord(
+        engine='openvino', precision=precision, model_sha256=model.sha256, library=''
+    )
+
+
+def load_openvino() -> Any:
+    """Import OpenVINO without its telemetry.
+
+    Raises:
+        DeviceError: it is not installed.
+    """
+    missing = missing_openvino_reason()
+    if missing:
+        raise DeviceError(f'engine openvino cannot be used: {missing}')
+    modules: dict[str, Any] = sys.modules
+    modules.setdefault('openvino_telemetry', None)
+    return importlib.import_module('openvino')
+
+
+def convert(net: InferenceNet, image: torch.Tensor) -> Any:
+    """Convert a float32 network to an ``openvino.Model`` from uint8 [1, h, w, 3] to disparity.
+
+    Args:
+        net: on the CPU.
+        image: uint8 [1, 3, h, w], an input like all to come.
+    """
+    openvino = load_openvino()
+    with warnings.catch_warnings():
+        # The tracer warns of every Python number that it takes for a constant.
+        warnings.simplefilter('ignore')
+        converted = openvino.convert_model(net, example_input=image)
+    converted.reshape({converted.inputs[0]: list(image.shape)})
+    layouts = openvino.preprocess.PrePostProcessor(converted)
+    layouts.input().tensor().set_layout(openvino.Layout('NHWC'))
+    layouts.input().model().set_layout(openvino.Layout('NCHW'))
+    return layouts.build()
+
+
+class OpenVinoEngine:
+    """One converted network on the CPU."""
+
+    def __init__(self, converted: Any, *, precision: str, threads: int = 0) -> None:
+        """Compile the network for this CPU.
+
+        Args:
+            converted: an ``openvino.Model`` from ``convert``, or the path of its ``.xml`` file.
+            precision: ``float32``, ``bfloat16``, or ``int8`` for a network that was quantised.
+            threads: CPU threads; 0 leaves OpenVINO's choice.
+
+        Raises:
+            DeviceError: OpenVINO is not installed, or cannot run this network.
+        """
+        openvino = load_openvino()
+        options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1, 'ENABLE_CPU_PINNING': False}
+        if precision in _HINTS:
+            options['INFERENCE_PRECISION_HINT'] = _HINTS[precision]
+        if threads:
+            options['INFERENCE_NUM_THREADS'] = threads
+        source = str(converted) if isinstance(converted, Path) else converted
+        try:
+            compiled = openvino.Core().compile_model(source, 'CPU', options)
+            self._request: Any = compiled.create_infer_request()
+        except RuntimeError as err:
+            raise DeviceError(f'OpenVINO cannot run this network: {_first_line(err)}') from err
+        self._threads = int(compiled.get_property('INFERENCE_NUM_THREADS'))
+        self._precision = precision
+
+    @property
+    def name(self) -> str:
+        """Library and arithmetic."""
+        return f'openvino {self._precision}'
+
+    @property
+    def device_name(self) -> str:
+        """The device in words."""
+        return f'cpu ({self._threads} thread{"s" if self._threads > 1 else ""})'
+
+    def infer(self, image: torch.Tensor) -> NDArray[np.float32]:
+        """Compute disparity float32 [h, w] of uint8 [1, 3, h, w]; see ``Engine.infer``."""
+        if self._request is None:
+            raise DeviceError('the engine on the cpu is closed: load the model again')
+        pixels = image.permute(0, 2, 3, 1).contiguous().numpy()
+        try:
+            self._request.infer([pixels], share_inputs=True)
+        except RuntimeError as err:
+            raise DeviceError(
+                f'OpenVINO failed: {_first_line(err)}; load the model again'
+            ) from err
+        return np.array(self._request.get_output_tensor().data[0, 0], np.float32)
+
+    def memory_bytes(self) -> int:
+        """Bytes of this process (0 if the system does not say)."""
+        return resident_bytes()
+
+    def close(self) -> None:
+        """Free the network."""
+        self._request = None
+
+
+def _first_line(err: Exception) -> str:
+    return next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)
