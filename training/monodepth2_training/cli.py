@@ -19,6 +19,7 @@ from monodepth2_ros.errors import ConfigError, Monodepth2Error
 
 VERBS = {
     'doctor': 'examine this machine: device, engines, model, ROS, camera',
+    'evaluate': 'compare predicted depth with truth, or with itself',
     'extract': 'make a frame store of recordings, to train on',
     'generate': 'write a generated drive with exact depth as a bag',
     'import': 'turn an md2 checkpoint folder into a model file',

@@ -41,6 +41,8 @@ class TruthSettings:
     """[4, 4] from the lidar's frame to the camera's; by ``/tf_static`` if None."""
     tolerance_s: float = 0.02
     """Truth that is farther from its picture in time does not count."""
+    delay_s: float = 0.0
+    """How much later the truth's stamps are than they should be: taken off before matching."""
     keep_hidden: bool = False
     """Whether points count that the lidar sees past the camera's foreground."""
     every: int = 1
@@ -51,6 +53,8 @@ class TruthSettings:
 class TrueFrame:
     """A rectified picture and what is known of its depth."""
 
+    stamp_ns: int
+    """Of the picture."""
     stamp_s: float
     """Since the recording's start."""
     rgb: NDArray[np.uint8]
@@ -102,7 +106,8 @@ class TrueFrames:
     def __iter__(self) -> Iterator[TrueFrame]:
         """Stream the frames; messages that cannot be read are left out and counted."""
         counted = 0
-        for found in match(self._stamped(self.image), self._stamped(self.topic)):
+        delay_ns = round(self._settings.delay_s * 1e9)
+        for found in match(self._stamped(self.image), self._stamped(self.topic, delay_ns)):
             self.later_s.append(found.later_ns / 1e9)
             if abs(found.later_ns) > self._settings.tolerance_s * 1e9:
                 continue
@@ -110,18 +115,24 @@ class TrueFrames:
             if (counted - 1) % self._settings.every:
                 continue
             try:
-                true_m = self._depth_at(found.theirs, found.stamp_ns)
+                true_m = self._depth_at(found.theirs, found.stamp_ns + delay_ns)
                 rgb = decode_frame(found.ours)
                 rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
             except (ImageError, RecordingError) as err:
                 self.unusable.append(str(err))
                 continue
             stamp_s = (found.stamp_ns - self._recording.start_ns) / 1e9
-            yield TrueFrame(stamp_s=stamp_s, rgb=rgb, true_m=true_m, view=self.view)
+            yield TrueFrame(
+                stamp_ns=found.stamp_ns,
+                stamp_s=stamp_s,
+                rgb=rgb,
+                true_m=true_m,
+                view=self.view,
+            )
 
-    def _stamped(self, topic: str) -> Iterator[tuple[int, Message]]:
+    def _stamped(self, topic: str, delay_ns: int = 0) -> Iterator[tuple[int, Message]]:
         for message in self._recording.messages([topic]):
-            yield frame_stamp_ns(message), message
+            yield frame_stamp_ns(message) - delay_ns, message
 
 
 def view_of_camera(recording: Recording, image_topic: str) -> View:

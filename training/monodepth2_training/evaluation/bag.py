@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluates the depth that a model predicts of a recording by the truth that was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from monodepth2_ros.errors import EvaluationError
+from monodepth2_training.evaluation.alignment import (
+    Rims,
+    alignment_doubts,
+    check_alignment,
+    rims_of,
+)
+from monodepth2_training.evaluation.bag_notes import (
+    coverage_doubts,
+    matching_doubts,
+    truth_facts,
+)
+from monodepth2_training.evaluation.depth_errors import DepthLimits, garg_crop
+from monodepth2_training.evaluation.evaluation import (
+    DepthResult,
+    Doubt,
+    Evaluation,
+    FrameView,
+    Method,
+)
+from monodepth2_training.evaluation.judgement import judge
+from monodepth2_training.evaluation.median_map import CELL_PX, MedianMap
+from monodepth2_training.evaluation.scoring import FramePairs, pair
+from monodepth2_training.evaluation.true_frames import TrueFrames, TruthSettings
+from monodepth2_training.report.depth_pictures import draw_frame
+from monodepth2_training.report.pictures import jpeg
+
+if TYPE_CHECKING:
+    from monodepth2_ros.inference.estimator import DepthEstimator
+    from monodepth2_ros.recordings import Recording
+    from monodepth2_training.evaluation.true_frames import TrueFrame
+
+MODEL, USUAL, CONSTANT = 'model', 'usual depth of each place', 'one depth everywhere'
+"""Names of the methods."""
+
+_MOST_PIXELS = 60_000
+_MAP_FRAMES = 64
+_SHOWN = 3
+_DENSE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeSettings:
+    """What of each frame is judged."""
+
+    limits: DepthLimits = field(default_factory=DepthLimits)
+    """The depths that are judged."""
+    garg: bool = False
+    """Whether only the part of the picture counts that KITTI's protocol judges."""
+    most_frames: int = 500
+    """Stop after so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """What is kept of the frames."""
+
+    pairs: list[FramePairs]
+    pictures: list[list[tuple[str, bytes]]]
+    rims: list[Rims]
+
+
+def evaluate_bag(
+    recording: Recording,
+    estimator: DepthEstimator,
+    truth: TruthSettings,
+    settings: JudgeSettings,
+    *,
+    on_frame: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Evaluate a model on a recording; where truth cannot be used, the reason is a doubt.
+
+    Args:
+        recording: opened.
+        estimator: the model.
+        truth: where truth comes from.
+        settings: what is judged.
+        on_frame: told how many frames of how many are done.
+
+    Raises:
+        RecordingError: no such camera or topic, or damage.
+    """
+    try:
+        return _evaluate_depth(recording, estimator, truth, settings, on_frame)
+    except EvaluationError as err:
+        what, _, advice = str(err).partition('. ')
+        return Evaluation(
+            title=f'Depth on {recording.path.name}',
+            kind='bag',
+            facts=[('recording', str(recording.path)), *model_facts(estimator)],
+            doubts=[Doubt(what=f'{what}.', advice=f'{advice}.' if advice else '', urgent=True)],
+        )
+
+
+def _evaluate_depth(
+    recording: Recording,
+    estimator: DepthEstimator,
+    truth: TruthSettings,
+    settings: JudgeSettings,
+    on_frame: Callable[[int, int], None],
+) -> Evaluation:
+    """Judge depth by truth."""
+    frames = TrueFrames(recording, truth)
+    judged = _Judged(pairs=[], pictures=[], rims=[])
+    bare = 0
+    total = min(settings.most_frames, recording.topic(frames.topic).count // truth.every)
+    for done, frame in enumerate(islice(frames, settings.most_frames), start=1):
+        bare += not _take(judged, estimator, frame, settings)
+        on_frame(done, total)
+    alignment = check_alignment(recording, frames.image, frames.view, judged.rims)
+    doubts = [
+        *matching_doubts(frames, truth),
+        *coverage_doubts(frames, judged.pairs, bare),
+        *alignment_doubts(alignment, lidar=frames.lidar),
+        *(
+            Doubt(what=note, advice='Depth is compared all the same.', urgent=False)
+            for note in frames.view.notes
+        ),
+    ]
+    return Evaluation(
+        title=f'Depth on {recording.path.name}',
+        kind='bag',
+        facts=[
+            ('recording', str(recording.path)),
+            *model_facts(estimator),
+            *truth_facts(frames, truth, judged.pairs),
+            ('part judged', "KITTI's (Garg)" if settings.garg else 'the whole picture'),
+        ],
+        doubts=doubts,
+        depth=_result(judged, estimator, settings) if judged.pairs else None,
+        overlays=[(name, jpeg(rgb[..., ::-1].copy())) for name, rgb in alignment.examples],
+    )
+
+
+def model_facts(estimator: DepthEstimator) -> list[tuple[str, str]]:
+    """What a report says about a model."""
+    own = estimator.description.scale
+    return [
+        ('model', f'sha256 {estimator.model_sha256[:16]}'),
+        ('scale', 'unknown' if own is None else f'{own.value:.4g} m a unit, by {own.method}'),
+        ('device', estimator.device),
+    ]
+
+
+def _take(
+    judged: _Judged, estimator: DepthEstimator, frame: TrueFrame, settings: JudgeSettings
+) -> bool:
+    """Predict and keep one frame; False if it has too little truth."""
+    window = frame.view.window
+    depth = estimator.infer(frame.rgb, window=window, scale=1.0)
+    inside = np.ones(depth.shape, np.bool_) if frame.view.valid is None else frame.view.valid
+    if settings.garg:
+        crop = np.zeros(depth.shape, np.bool_)
+        rows = slice(window.y, window.y + window.height)
+        crop[rows, window.x : window.x + window.width] = garg_crop(window.height, window.width)
+        inside = inside & crop
+    name = f'{frame.stamp_s:.2f} s'
+    found = pair(name, depth, frame.true_m, inside=inside, limits=settings.limits)
+    if found is None:
+        return False
+    judged.pictures.append(draw_frame(frame.rgb, depth, found, window))
+    judged.pairs.append(_thinned(found))
+    judged.rims.append(rims_of(frame))
+    return True
+
+
+def _thinned(frame: FramePairs) -> FramePairs:
+    """A frame with every so many of its rows and columns, if it has very many pixels."""
+    step = int(np.ceil(np.sqrt(len(frame.pixels) / _MOST_PIXELS)))
+    if step < 2:
+        return frame
+    rows, columns = np.divmod(frame.pixels, frame.width)
+    return frame.within((rows % step == step // 2) & (columns % step == step // 2))
+
+
+def _result(judged: _Judged, estimator: DepthEstimator, settings: JudgeSettings) -> DepthResult:
+    """Judge the model and the guesses."""
+    pairs, limits = judged.pairs, settings.limits
+    own = estimator.description.scale
+    model = judge(pairs, scale=None if own is None else own.value, limits=limits)
+    constant = [
+        frame.guessing(np.ones((frame.height, frame.width), np.float32)) for frame in pairs
+    ]
+    errors = [found.abs_rel for found in model.scores['frame'].frames]
+    order = np.argsort(errors, kind='stable').tolist()
+    shown = min(_SHOWN, max(1, len(order) // 2))
+    views = [
+        FrameView(
+            name=f'{pairs[number].name}, abs_rel {errors[number]:.3f}',
+            pictures=judged.pictures[number],
+        )
+        for number in order
+    ]
+    return DepthResult(
+        limits=limits,
+        frames=pairs,
+        methods=[
+            Method(name=MODEL, judgement=model),
+            *(
+                [Method(name=USUAL, judgement=judge(_usual(pairs), scale=1.0, limits=limits))]
+                if len(pairs) > 1
+                else []
+            ),
+            Method(name=CONSTANT, judgement=judge(constant, scale=None, limits=limits)),
+        ],
+        best=views[:shown],
+        worst=views[: -shown - 1 : -1] if len(views) > 1 else [],
+    )
+
+
+def _usual(pairs: Sequence[FramePairs]) -> list[FramePairs]:
+    """The guess of each place's usual depth in the other frames."""
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, _MAP_FRAMES).round().astype(int)).tolist()
+    dense = len(pairs[0].pixels) > _DENSE * pairs[0].height * pairs[0].width
+    places = MedianMap.of_frames(
+        [pairs[number] for number in chosen], cell_px=CELL_PX // 4 if dense else CELL_PX
+    )
+    common = places.median()
+    own = {number: places.median(without=place) for place, number in enumerate(chosen)}
+    return [frame.guessing(own.get(number, common)) for number, frame in enumerate(pairs)]
