@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The calibration of a KITTI recording day: how its lidar lies to its colour cameras.
+
+Source: Geiger et al., "Vision meets Robotics: The KITTI Dataset", IJRR 2013, section 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import EvaluationError
+
+CAMERA_FILE, LIDAR_FILE = 'calib_cam_to_cam.txt', 'calib_velo_to_cam.txt'
+"""Names of both files in the folder of a day."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KittiCalibration:
+    """How a point of the lidar gets into a rectified picture."""
+
+    width: int
+    """Columns of the rectified pictures."""
+    height: int
+    """Rows of the rectified pictures."""
+    P_lidar_to_image: Numbers
+    """[3, 4] maps homogeneous points of the lidar (x forward, y left, z up) to pixels times z."""
+
+
+def read_calibration(day: Path, *, camera: int = 2) -> KittiCalibration:
+    """Read the calibration in the folder of a day.
+
+    Args:
+        day: such as ``2011_09_26``, with both files in it.
+        camera: 2 left colour, 3 right colour.
+
+    Raises:
+        EvaluationError: a file is missing, or lacks an entry.
+    """
+    cameras, lidar = day / CAMERA_FILE, day / LIDAR_FILE
+    entries, mounting = read_entries(cameras), read_entries(lidar)
+    T_lidar_to_camera, rectifying = np.eye(4), np.eye(4)
+    T_lidar_to_camera[:3, :3] = _entry(mounting, 'R', (3, 3), lidar)
+    T_lidar_to_camera[:3, 3] = _entry(mounting, 'T', (3,), lidar)
+    rectifying[:3, :3] = _entry(entries, 'R_rect_00', (3, 3), cameras)
+    P = _entry(entries, f'P_rect_{camera:02d}', (3, 4), cameras)
+    # The size is that of camera 2 for both, as in all published evaluations.
+    width, height = _entry(entries, 'S_rect_02', (2,), cameras).astype(int).tolist()
+    return KittiCalibration(
+        width=width, height=height, P_lidar_to_image=P @ rectifying @ T_lidar_to_camera
+    )
+
+
+def read_entries(path: Path) -> dict[str, Numbers]:
+    """The numbers of a KITTI calibration file by name; entries of words are left out.
+
+    Raises:
+        EvaluationError: the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as err:
+        raise EvaluationError(
+            f'{path} cannot be read ({err}): expected a calibration file as KITTI ships it'
+        ) from err
+    entries = {}
+    for line in lines:
+        name, _, values = line.partition(':')
+        try:
+            entries[name.strip()] = np.array(values.split(), np.float64)
+        except ValueError:
+            continue
+    return entries
+
+
+def _entry(entries: dict[str, Numbers], name: str, shape: tuple[int, ...], path: Path) -> Numbers:
+    """One entry in its shape."""
+    values = entries.get(name, np.empty(0))
+    if values.size != np.prod(shape):
+        raise EvaluationError(
+            f'{path} has {values.size} numbers under {name}: expected {np.prod(shape)}'
+        )
+    return values.reshape(shape)

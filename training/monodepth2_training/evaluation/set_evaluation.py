@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges predictions on a data set, by the rules of the published evaluations.
+
+Inverse depth is brought to the truth's size first and inverted then. Unlike the node's own
+upsampling this blurs edges; the papers' figures are made so, and only so they compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import EvaluationError
+from monodepth2_training.evaluation.data_set import DataSet, SetFrame
+from monodepth2_training.evaluation.evaluation import DepthResult, Doubt, Evaluation, Method
+from monodepth2_training.evaluation.judgement import judge
+from monodepth2_training.evaluation.kitti.raw import PNG_PER_METRE
+from monodepth2_training.evaluation.scoring import FramePairs, pair
+from monodepth2_training.evaluation.set_predictions import Predictions
+
+Progress = Callable[[int, int], None]
+
+SUBMISSION_SIZE = (1216, 352)
+"""Columns and rows of the pictures of KITTI's depth benchmark server."""
+
+_SUBMITTED_MOST_M = 80.0
+
+
+def evaluate_set(
+    data: DataSet,
+    predictions: Predictions,
+    *,
+    facts: tuple[tuple[str, str], ...] = (),
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge predictions on all frames of a set that are there.
+
+    Args:
+        data: the frames and rules.
+        predictions: what is judged.
+        facts: more to say about what was judged.
+        progress: called with the number of frames done and of all.
+
+    Raises:
+        EvaluationError: no frame can be judged.
+    """
+    frames = []
+    for done, frame in enumerate(data.frames, 1):
+        paired = judged_pixels(data, frame, predictions)
+        if paired is not None:
+            frames.append(paired)
+        if progress is not None:
+            progress(done, len(data.frames))
+    if not frames:
+        raise EvaluationError(_nothing(data))
+    judgement = judge(frames, scale=predictions.scale, limits=data.limits)
+    method = Method(name=predictions.name, judgement=judgement)
+    return Evaluation(
+        title=f'{predictions.name} on {data.title}',
+        kind=data.kind,
+        facts=(
+            ('predictions', predictions.name),
+            ('data set', data.title),
+            ('frames', f'{len(frames)} of {len(data.frames)} that are there'),
+            *facts,
+        ),
+        doubts=_doubts(data, len(frames)),
+        depth=DepthResult(limits=data.limits, frames=frames, methods=(method, _constant(frames))),
+    )
+
+
+def judged_pixels(data: DataSet, frame: SetFrame, predictions: Predictions) -> FramePairs | None:
+    """The pixels of one frame that are judged; None where too few have truth."""
+    true_m = frame.read_truth()
+    depth = depth_of_size(predictions.inverse_depth(frame), *true_m.shape, nearest=data.nearest)
+    inside = None if data.crop is None else data.crop(*true_m.shape)
+    return pair(frame.name, depth, true_m, inside=inside, limits=data.truth_limits)
+
+
+def depth_of_size(
+    inverse_depth: NDArray[np.float32], height: int, width: int, *, nearest: bool = False
+) -> NDArray[np.float32]:
+    """Depth [height, width] of inverse depth [h, w], resized before it is inverted."""
+    how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    inverse = cv2.resize(inverse_depth, (width, height), interpolation=how)
+    with np.errstate(divide='ignore'):
+        return np.asarray(np.float32(1.0) / inverse, np.float32)
+
+
+def write_submission(
+    folder: Path, number: int, inverse_depth: NDArray[np.float32], scale: float
+) -> Path:
+    """Write one depth picture for KITTI's server: 16 bits, metres times 256, 1216x352.
+
+    Args:
+        folder: where to; it is made.
+        number: of the picture among those of the server's list.
+        inverse_depth: float32 [h, w].
+        scale: metres per unit of depth.
+
+    Raises:
+        EvaluationError: it cannot be written.
+    """
+    width, height = SUBMISSION_SIZE
+    depth_m = np.minimum(scale * depth_of_size(inverse_depth, height, width), _SUBMITTED_MOST_M)
+    path = folder / f'{number:010d}.png'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        done = cv2.imwrite(str(path), (depth_m * PNG_PER_METRE).astype(np.uint16))
+    except OSError as err:
+        raise EvaluationError(f'{path} cannot be written: {err.strerror or err}') from err
+    if not done:
+        raise EvaluationError(f'{path} cannot be written: is there room?')
+    return path
+
+
+def _doubts(data: DataSet, judged: int) -> tuple[Doubt, ...]:
+    """What makes the figures incomparable with published ones."""
+    doubts = []
+    if data.missing.paths:
+        doubts.append(
+            Doubt(what=f'{data.missing.text()}.', advice=data.missing.remedy, urgent=True)
+        )
+    if judged < len(data.frames):
+        doubts.append(
+            Doubt(
+                what=f'{len(data.frames) - judged} frames have too little truth to be judged.',
+                advice='Look whether their files are whole.',
+                urgent=False,
+            )
+        )
+    return tuple(doubts)
+
+
+def _nothing(data: DataSet) -> str:
+    """Why nothing could be judged."""
+    missing = data.missing
+    if missing.paths:
+        return f'no frame of {data.title} can be judged: {missing.text()}; {missing.remedy}'
+    return f'no frame of {data.title} has enough truth to be judged'
+
+
+def _constant(frames: list[FramePairs]) -> Method:
+    """The guess that all is equally far: pictures of several sizes have no common median map."""
+    middle = float(np.median([np.median(frame.true_m) for frame in frames]))
+    guesses = [frame.guessing(np.full((frame.height, frame.width), middle)) for frame in frames]
+    return Method(name='constant depth', judgement=judge(guesses, scale=1.0))
