@@ -20,11 +20,13 @@ from monodepth2_ros.errors import ConfigError, Monodepth2Error
 VERBS = {
     'doctor': 'examine this machine: device, engines, model, ROS, camera',
     'evaluate': 'compare predicted depth with truth, or with itself',
+    'export': 'write the network for an engine or as ONNX, checked against the model',
     'extract': 'make a frame store of recordings, to train on',
     'generate': 'write a generated drive with exact depth as a bag',
     'import': 'turn an md2 checkpoint folder into a model file',
     'info': 'print what a model file says about itself and verify it',
     'predict': 'compute depth of an image, a folder, a video or a bag',
+    'scale': "measure how many metres a unit of a model's depth is",
     'train': 'train on recordings or a frame store, to a model file',
 }
 """Each verb and what it does; its module is ``commands/<verb>.py``, ``import_md2`` for import."""

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a camera is mounted above the ground, from ``/tf_static``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.recordings import choose_camera
+from monodepth2_training.evaluation.transforms import TransformTree
+from monodepth2_training.evaluation.truth import frame_of
+
+if TYPE_CHECKING:
+    from monodepth2_ros.recordings import Recording
+
+GROUND_FRAMES = ('base_footprint', 'base_link')
+"""Frames that are taken to lie on the ground, the better one first (REP 105, REP 120)."""
+
+_LEAST_HEIGHT_M = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mounting:
+    """A camera above the ground."""
+
+    height_m: float
+    """Distance of the optical centre from the ground."""
+    normal: NDArray[np.float64] | None
+    """Unit vector [3] to the ground in the optical frame; None if unknown."""
+    origin: str
+    """Where the height comes from, in words."""
+
+
+def find_mounting(recording: Recording, camera: str = '') -> Mounting | None:
+    """The mounting of a camera; None where /tf_static does not tell it."""
+    optical = frame_of(recording, choose_camera(recording, camera).image)
+    tree = TransformTree.read(recording)
+    for ground in GROUND_FRAMES:
+        try:
+            T_optical_to_ground = tree.between(optical, ground)
+        except EvaluationError:
+            continue
+        height_m = float(T_optical_to_ground[2, 3])
+        if height_m >= _LEAST_HEIGHT_M:
+            down = -T_optical_to_ground[2, :3]
+            return Mounting(height_m=height_m, normal=down, origin=f'tf from {ground}')
+    return None
