@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.errors import ConfigError, Monodepth2Error
 
 if TYPE_CHECKING:
     import argparse
 
+    from monodepth2_ros.geometry.camera import CameraCalibration
     from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_training.evaluation.evaluation import Evaluation
 
@@ -32,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, help='folder for the reports (default: none)')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
     _add_truth_arguments(parser)
+    parser.add_argument(
+        '--motion',
+        action='store_true',
+        help='also say what needs no truth: photometric error, motion against odometry',
+    )
     parser.add_argument('--every', type=int, default=1, help='judge every N-th frame with truth')
     parser.add_argument('--limit', type=int, default=500, help='judge at most N (default 500)')
     parser.add_argument('--crop', choices=('none', 'garg'), default='none', help="garg: KITTI's")
@@ -105,7 +113,7 @@ def _check(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace, estimator: DepthEstimator) -> Evaluation:
     """Evaluate on the recording."""
     from monodepth2_ros.geometry.calibration_file import load_calibration
-    from monodepth2_ros.recordings import open_recording
+    from monodepth2_ros.recordings import choose_camera, open_recording
     from monodepth2_training.commands.progress import ProgressLine
     from monodepth2_training.evaluation.bag import JudgeSettings, evaluate_bag
     from monodepth2_training.evaluation.depth_errors import DepthLimits
@@ -128,6 +136,30 @@ def _evaluate(args: argparse.Namespace, estimator: DepthEstimator) -> Evaluation
     with open_recording(args.bag, calibration=calibration) as recording:
         evaluation = evaluate_bag(recording, estimator, truth, settings, on_frame=progress.reach)
         progress.close()
+        image = choose_camera(recording, args.camera).image
         for note in recording.notes:
             print(f'monodepth2 evaluate: {note}', file=sys.stderr)
+    if evaluation.depth is None or args.motion:
+        return _with_self_check(evaluation, args, image, calibration)
     return evaluation
+
+
+def _with_self_check(
+    evaluation: Evaluation,
+    args: argparse.Namespace,
+    image_topic: str,
+    calibration: CameraCalibration | None,
+) -> Evaluation:
+    """Add what can be said without truth; where that is nothing, the reason."""
+    from monodepth2_training.evaluation.evaluation import Doubt
+    from monodepth2_training.evaluation.without_truth import check_without_truth
+
+    try:
+        with TemporaryDirectory(prefix='monodepth2_') as folder:
+            found = check_without_truth(
+                args.bag, image_topic, args.model, Path(folder) / 'frames', calibration=calibration
+            )
+    except Monodepth2Error as err:
+        doubt = Doubt(what=f'Motion was not looked at: {err}.', advice='', urgent=False)
+        return dataclasses.replace(evaluation, doubts=[*evaluation.doubts, doubt])
+    return dataclasses.replace(evaluation, tables=found.tables, motion=found.motion)

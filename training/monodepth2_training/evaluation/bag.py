@@ -35,9 +35,12 @@ from monodepth2_training.evaluation.median_map import CELL_PX, MedianMap
 from monodepth2_training.evaluation.scoring import FramePairs, pair
 from monodepth2_training.evaluation.true_frames import TrueFrames, TruthSettings
 from monodepth2_training.report.depth_pictures import draw_frame
-from monodepth2_training.report.pictures import jpeg
+from monodepth2_training.report.pictures import PAGE_PX, jpeg
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from monodepth2_ros.geometry.camera import Window
     from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_ros.recordings import Recording
     from monodepth2_training.evaluation.true_frames import TrueFrame
@@ -140,8 +143,18 @@ def _evaluate_depth(
         ],
         doubts=doubts,
         depth=_result(judged, estimator, settings) if judged.pairs else None,
-        overlays=[(name, jpeg(rgb[..., ::-1].copy())) for name, rgb in alignment.examples],
+        overlays=[
+            (name, jpeg(_seen(rgb, frames.view.window), widest=PAGE_PX))
+            for name, rgb in alignment.examples
+        ],
     )
+
+
+def _seen(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    """The window of a picture, BGR."""
+    rows = slice(window.y, window.y + window.height)
+    part = rgb[rows, window.x : window.x + window.width, ::-1]
+    return np.ascontiguousarray(part)
 
 
 def model_facts(estimator: DepthEstimator) -> list[tuple[str, str]]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from monodepth2_training.evaluation.depth_errors import DepthLimits
 from monodepth2_training.evaluation.judgement import Judgement
+from monodepth2_training.evaluation.odometry.trajectory import Trajectory
 from monodepth2_training.evaluation.scoring import FramePairs
+
+if TYPE_CHECKING:
+    from monodepth2_training.report.poses import PoseComparison
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +87,7 @@ class Evaluation:
     title: str
     """What was evaluated, in few words."""
     kind: str
-    """``bag``, ``kitti``, ``make3d``: what it was evaluated on."""
+    """``bag``, ``kitti``, ``make3d``, ``odometry``: what it was evaluated on."""
     facts: Sequence[tuple[str, str]]
     """Names and values that say what was compared with what: model, recording, truth, crop."""
     doubts: Sequence[Doubt] = ()
@@ -93,3 +98,9 @@ class Evaluation:
     """Names and JPEGs that show whether truth fits the pictures."""
     tables: Sequence[FigureTable] = ()
     """More figures, such as those that need no truth."""
+    headline: str = ''
+    """What to say first where depth was not the question."""
+    trajectories: Sequence[Trajectory] = ()
+    """Predicted paths against true ones, to be drawn."""
+    motion: PoseComparison | None = None
+    """Predicted motion against odometry, to be drawn."""

@@ -84,8 +84,8 @@ def draw_frames(depth: DepthResult) -> str:
         for method, colour in zip(depth.methods, (BLUE, ORANGE, GREY), strict=False):
             values = [found.abs_rel for found in method.judgement.scores['frame'].frames]
             errors.plot(frames, values, '.-', color=colour, linewidth=1.0, label=method.name)
-        errors.set_ylim(bottom=0.0)
-        errors.legend(loc='best', ncols=3)
+        errors.set_ylim(0.0, 1.3 * errors.get_ylim()[1])
+        errors.legend(loc='upper right', ncols=3)
         label(errors, 'abs_rel of each frame, scaled to its truth')
         ratios = judgement.scores['frame'].factors
         scale.plot(frames, ratios, '.-', color=BLUE, linewidth=1.0)

@@ -23,7 +23,10 @@ from monodepth2_training.report.page import (
     picture_grid,
     render_page,
     table,
+    wide_pictures,
 )
+from monodepth2_training.report.pose_charts import draw_poses
+from monodepth2_training.report.trajectory_charts import draw_trajectories
 
 if TYPE_CHECKING:
     from monodepth2_training.evaluation.evaluation import DepthResult, Evaluation
@@ -45,10 +48,17 @@ def evaluation_page(evaluation: Evaluation) -> str:
         ]
     if evaluation.overlays:
         sections.append(_overlays(evaluation))
+    if evaluation.trajectories:
+        paths = figure(draw_trajectories(evaluation.trajectories))
+        sections.append(Section(name='trajectories', title='Paths from above', body=paths))
     for more in evaluation.tables:
         rows = [[cell_text(cell) for cell in row] for row in more.rows]
         body = table(more.header, rows) + (note(more.note) if more.note else '')
         sections.append(Section(name=more.name, title=more.title, body=body))
+    if evaluation.motion is not None:
+        sections.append(
+            Section(name='path', title='The path', body=figure(draw_poses(evaluation.motion)))
+        )
     facts = facts_table(evaluation.facts)
     sections.append(Section(name='facts', title='What was compared', body=facts))
     return render_page(
@@ -132,6 +142,9 @@ def _charts(depth: DepthResult) -> Section:
 
 def _overlays(evaluation: Evaluation) -> Section:
     """Whether truth fits the pictures."""
-    body = picture_grid('Jumps in true depth, drawn onto the picture', evaluation.overlays)
-    body += note('They must lie on the rims of cars, poles and walls.')
+    body = note(
+        'Jumps in true depth, drawn onto the picture: they must lie on the rims of cars, poles '
+        'and walls.'
+    )
+    body += wide_pictures(evaluation.overlays)
     return Section(name='overlays', title='Does truth fit the picture', body=body)

@@ -120,6 +120,18 @@ def picture_grid(title: str, pictures: Iterable[tuple[str, bytes]]) -> str:
     return f'<figure class="grid"><h3>{escape(title)}</h3><div>{cells}</div></figure>'
 
 
+def wide_pictures(pictures: Iterable[tuple[str, bytes]]) -> str:
+    """JPEG pictures with a word below each, as wide as the page."""
+    return ''.join(
+        figure(
+            f'<img class="wide" alt="{escape(name)}" src="data:image/jpeg;base64,'
+            f'{base64.b64encode(jpeg).decode()}">',
+            name,
+        )
+        for name, jpeg in pictures
+    )
+
+
 _STYLE = """
 :root { --ink: #22303c; --grey: #66737f; --line: #d9dfe5; --blue: #2b6a99; --orange: #d07a1f; }
 * { box-sizing: border-box; }
@@ -154,6 +166,7 @@ figure { margin: 12px 0; }
 figure svg { display: block; width: 100%; height: auto; }
 .grid > div { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px 10px; }
 .grid img { display: block; width: 100%; border-radius: 2px; }
+.wide { display: block; width: 100%; border-radius: 2px; }
 .grid span { color: var(--grey); font-size: 12px; }
 @page { size: A4; margin: 16mm 15mm; }
 @media print {

@@ -41,8 +41,11 @@ MOST_SAMPLES = 5
 ERROR_WHITE = 0.4
 """Photometric error that is drawn in the brightest colour."""
 
+COLUMN_PX, PAGE_PX = 480, 1200
+"""Widest pictures in a column of the page, and across it."""
+
 _QUALITY = 82
-_NARROWEST, _WIDEST = 240, 480
+_NARROWEST = 240
 _HIDDEN = np.array([150, 105, 60], np.float32)
 _HIDING = 0.75
 
@@ -85,14 +88,14 @@ def draw_sample(
     return [(name, jpeg(picture)) for name, picture in pictures]
 
 
-def jpeg(picture: Pixels) -> bytes:
-    """A picture [H, W, 3] BGR as JPEG, about as wide as a column of the page.
+def jpeg(picture: Pixels, *, widest: int = COLUMN_PX) -> bytes:
+    """A picture [H, W, 3] BGR as JPEG, about as wide as a column of the page or as told.
 
     Raises:
         ImageError: it cannot be encoded.
     """
     height, width = picture.shape[:2]
-    wanted = min(max(width, _NARROWEST), _WIDEST)
+    wanted = min(max(width, _NARROWEST), widest)
     if width != wanted:
         size = (wanted, max(1, round(height * wanted / width)))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
