@@ -23,7 +23,8 @@ def verdict(evaluation: Evaluation) -> str:
     urgent = [doubt for doubt in evaluation.doubts if doubt.urgent]
     warning = f'Do not believe the figures yet: {urgent[0].what}' if urgent else ''
     if evaluation.depth is None:
-        return warning or 'There is no true depth to compare with; see what can be said without.'
+        usual = 'There is no true depth to compare with; see what can be said without.'
+        return warning or evaluation.headline or usual
     return f'{warning} {_against_guesses(evaluation.depth)}{_metres(evaluation.depth)}'.strip()
 
 
