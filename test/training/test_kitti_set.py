@@ -16,9 +16,9 @@ from monodepth2_training.evaluation.make3d import half_square, make3d_set, read_
 from monodepth2_training.evaluation.set_evaluation import (
     depth_of_size,
     evaluate_set,
-    write_submission,
 )
 from monodepth2_training.evaluation.set_predictions import import_predictions
+from monodepth2_training.evaluation.submission import write_submission
 from support import kitti_world
 
 from monodepth2_ros.errors import ConfigError, EvaluationError

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_training.commands import evaluate_sets
 
 if TYPE_CHECKING:
     import argparse
@@ -30,8 +31,8 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--model', required=True, type=Path, help='model file')
-    parser.add_argument('--bag', required=True, type=Path, help='recording to evaluate on')
+    parser.add_argument('--model', type=Path, help='model file')
+    parser.add_argument('--bag', type=Path, help='recording to evaluate on')
     parser.add_argument('--out', type=Path, help='folder for the reports (default: none)')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
     _add_truth_arguments(parser)
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--flip', action='store_true', help='merge with the mirror image')
     parser.add_argument('--device', default='auto', help='auto (default), cpu, cuda or cuda:N')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: all')
+    evaluate_sets.add_set_arguments(parser)
 
 
 def _add_truth_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,17 +83,11 @@ def _add_truth_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print and write."""
-    from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_training.evaluation.documents import document, markdown
 
     _check(args)
-    estimator = DepthEstimator.load(
-        args.model, device=args.device, flip=args.flip, threads=args.threads
-    )
-    try:
-        evaluation = _evaluate(args, estimator)
-    finally:
-        estimator.close()
+    on_set = evaluate_sets.wanted(args)
+    evaluation = evaluate_sets.evaluate(args) if on_set else _on_recording(args)
     if args.out is not None:
         from monodepth2_training.report.evaluation_writing import write_evaluation
 
@@ -108,6 +104,19 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError('--every and --limit take whole numbers from 1')
     if not 0.0 <= args.tolerance_ms < float('inf') or not abs(args.truth_delay_ms) < float('inf'):
         raise ConfigError('--tolerance-ms takes a number from 0 on, --truth-delay-ms any number')
+
+
+def _on_recording(args: argparse.Namespace) -> Evaluation:
+    """Load the model and evaluate it."""
+    from monodepth2_ros.inference.estimator import DepthEstimator
+
+    estimator = DepthEstimator.load(
+        args.model, device=args.device, flip=args.flip, threads=args.threads
+    )
+    try:
+        return _evaluate(args, estimator)
+    finally:
+        estimator.close()
 
 
 def _evaluate(args: argparse.Namespace, estimator: DepthEstimator) -> Evaluation:

@@ -8,7 +8,6 @@ upsampling this blurs edges; the papers' figures are made so, and only so they c
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,16 +17,10 @@ from monodepth2_ros.errors import EvaluationError
 from monodepth2_training.evaluation.data_set import DataSet, SetFrame
 from monodepth2_training.evaluation.evaluation import DepthResult, Doubt, Evaluation, Method
 from monodepth2_training.evaluation.judgement import judge
-from monodepth2_training.evaluation.kitti.raw import PNG_PER_METRE
 from monodepth2_training.evaluation.scoring import FramePairs, pair
 from monodepth2_training.evaluation.set_predictions import Predictions
 
 Progress = Callable[[int, int], None]
-
-SUBMISSION_SIZE = (1216, 352)
-"""Columns and rows of the pictures of KITTI's depth benchmark server."""
-
-_SUBMITTED_MOST_M = 80.0
 
 
 def evaluate_set(
@@ -91,49 +84,24 @@ def depth_of_size(
         return np.asarray(np.float32(1.0) / inverse, np.float32)
 
 
-def write_submission(
-    folder: Path, number: int, inverse_depth: NDArray[np.float32], scale: float
-) -> Path:
-    """Write one depth picture for KITTI's server: 16 bits, metres times 256, 1216x352.
-
-    Args:
-        folder: where to; it is made.
-        number: of the picture among those of the server's list.
-        inverse_depth: float32 [h, w].
-        scale: metres per unit of depth.
-
-    Raises:
-        EvaluationError: it cannot be written.
-    """
-    width, height = SUBMISSION_SIZE
-    depth_m = np.minimum(scale * depth_of_size(inverse_depth, height, width), _SUBMITTED_MOST_M)
-    path = folder / f'{number:010d}.png'
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        done = cv2.imwrite(str(path), (depth_m * PNG_PER_METRE).astype(np.uint16))
-    except OSError as err:
-        raise EvaluationError(f'{path} cannot be written: {err.strerror or err}') from err
-    if not done:
-        raise EvaluationError(f'{path} cannot be written: is there room?')
-    return path
+def missing_doubts(data: DataSet) -> tuple[Doubt, ...]:
+    """Which files of a set are missing, if any: figures then compare with no published ones."""
+    if not data.missing.paths:
+        return ()
+    return (Doubt(what=f'{data.missing.text()}.', advice=data.missing.remedy, urgent=True),)
 
 
 def _doubts(data: DataSet, judged: int) -> tuple[Doubt, ...]:
     """What makes the figures incomparable with published ones."""
-    doubts = []
-    if data.missing.paths:
-        doubts.append(
-            Doubt(what=f'{data.missing.text()}.', advice=data.missing.remedy, urgent=True)
-        )
-    if judged < len(data.frames):
-        doubts.append(
-            Doubt(
-                what=f'{len(data.frames) - judged} frames have too little truth to be judged.',
-                advice='Look whether their files are whole.',
-                urgent=False,
-            )
-        )
-    return tuple(doubts)
+    bare = len(data.frames) - judged
+    if not bare:
+        return missing_doubts(data)
+    few = Doubt(
+        what=f'{bare} frames have too little truth to be judged.',
+        advice='Look whether their files are whole.',
+        urgent=False,
+    )
+    return (*missing_doubts(data), few)
 
 
 def _nothing(data: DataSet) -> str:

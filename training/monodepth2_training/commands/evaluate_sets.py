@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``monodepth2 evaluate`` does on the field's data sets instead of a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from monodepth2_training.evaluation.data_set import DataSet
+    from monodepth2_training.evaluation.evaluation import Evaluation
+    from monodepth2_training.evaluation.set_predictions import Predictions
+
+_SETS = ('kitti', 'kitti_odometry', 'kitti_server', 'make3d')
+_OPTIONS = tuple(f'--{name.replace("_", "-")}' for name in _SETS)
+
+
+def add_set_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of data sets."""
+    group = parser.add_argument_group('data sets, instead of --bag')
+    for name, text in (
+        ('--kitti', "KITTI's raw data: the folder with the days in it; needs --split"),
+        ('--kitti-odometry', 'KITTI odometry: the folder with sequences and poses in it'),
+        ('--kitti-server', 'pictures of the depth benchmark without truth; needs --submission'),
+        ('--make3d', 'Make3D: the folder with Test134 and Gridlaserdata in it'),
+    ):
+        group.add_argument(name, type=Path, metavar='FOLDER', help=text)
+    group.add_argument('--split', type=Path, metavar='FILE', help='test files, as md2 or Eigen')
+    group.add_argument(
+        '--kitti-truth',
+        choices=('lidar', 'improved'),
+        default='lidar',
+        help='one scan (default), or the annotated depth maps',
+    )
+    group.add_argument(
+        '--kitti-crop',
+        choices=('garg', 'eigen', 'none'),
+        default='',
+        help='default: garg for lidar, none for improved, as the papers',
+    )
+    group.add_argument(
+        '--sequences', default='09,10', help='of KITTI odometry, comma-separated (default 09,10)'
+    )
+    group.add_argument(
+        '--predictions',
+        type=Path,
+        metavar='PATH',
+        help='instead of --model: .npy of all disparities, or a folder of .npy or depth .png',
+    )
+    group.add_argument(
+        '--scale', type=float, help='metres per unit of --predictions (md2 stereo: 5.4)'
+    )
+    group.add_argument(
+        '--submission', type=Path, metavar='OUT', help='folder for 16-bit depth pictures'
+    )
+
+
+def wanted(args: argparse.Namespace) -> bool:
+    """Whether a data set is asked for; refuses it beside a recording or another set.
+
+    Raises:
+        ConfigError: more than one thing, or nothing, to evaluate on, or by.
+    """
+    asked = [name for name in _SETS if getattr(args, name) is not None]
+    if len(asked) + (args.bag is not None) != 1:
+        raise ConfigError(f'evaluate on one of --bag, {", ".join(_OPTIONS)}')
+    if (args.model is None) == (args.predictions is None) or (
+        args.predictions is not None and (args.bag or args.kitti_odometry)
+    ):
+        raise ConfigError(
+            'give --model, or else for --kitti, --kitti-server and --make3d --predictions'
+        )
+    if args.scale is not None and not 0.0 < args.scale < float('inf'):
+        raise ConfigError(f'--scale {args.scale} is not usable: expected metres > 0')
+    return bool(asked)
+
+
+def evaluate(args: argparse.Namespace) -> Evaluation:
+    """Evaluate on the data set that is asked for."""
+    if args.kitti_odometry is not None:
+        return _odometry(args)
+    if args.kitti_server is not None:
+        return _submission(args)
+    data = _data_set(args)
+    from monodepth2_training.commands.progress import ProgressLine
+    from monodepth2_training.evaluation.set_evaluation import evaluate_set
+
+    progress = ProgressLine(len(data.frames))
+    with _predictions(args) as predictions:
+        facts = (('flip post-processing', 'yes' if args.flip else 'no'),)
+        evaluation = evaluate_set(data, predictions, facts=facts, progress=progress.reach)
+    progress.close()
+    return evaluation
+
+
+def _data_set(args: argparse.Namespace) -> DataSet:
+    """The set of the arguments."""
+    if args.make3d is not None:
+        from monodepth2_training.evaluation.make3d import make3d_set
+
+        return make3d_set(args.make3d)
+    from monodepth2_training.evaluation.kitti.raw import kitti_set
+    from monodepth2_training.evaluation.kitti.split import WHERE_FROM, read_split
+
+    if args.split is None:
+        raise ConfigError(f'--kitti needs --split FILE, the list of test files: {WHERE_FROM}')
+    return kitti_set(
+        args.kitti, read_split(args.split), truth=args.kitti_truth, crop=args.kitti_crop
+    )
+
+
+def _predictions(args: argparse.Namespace) -> AbstractContextManager[Predictions]:
+    """What is judged, closed at the end."""
+    from contextlib import contextmanager
+
+    from monodepth2_training.evaluation.set_predictions import (
+        ModelPredictions,
+        import_predictions,
+    )
+
+    @contextmanager
+    def opened() -> Iterator[Predictions]:
+        if args.predictions is not None:
+            yield import_predictions(args.predictions, scale=args.scale)
+            return
+        from monodepth2_ros.inference.estimator import DepthEstimator
+
+        estimator = DepthEstimator.load(
+            args.model, device=args.device, flip=args.flip, threads=args.threads
+        )
+        try:
+            yield ModelPredictions(estimator, args.model.name)
+        finally:
+            estimator.close()
+
+    return opened()
+
+
+def _odometry(args: argparse.Namespace) -> Evaluation:
+    """Judge motion on sequences of KITTI odometry."""
+    import numpy as np
+
+    from monodepth2_training.commands.progress import ProgressLine
+    from monodepth2_training.evaluation.odometry.evaluation import evaluate_paths, judge_path
+    from monodepth2_training.evaluation.odometry.motion_model import MotionModel
+    from monodepth2_training.evaluation.odometry.sequence import open_sequence
+
+    names = [name.strip() for name in args.sequences.split(',') if name.strip()]
+    sequences = [open_sequence(args.kitti_odometry, name) for name in names]
+    if not sequences:
+        raise ConfigError('--sequences names none: expected numbers such as 09,10')
+    model = MotionModel.load(args.model, device=args.device)
+    progress = ProgressLine(sum(len(sequence.pictures) - 1 for sequence in sequences))
+    results = []
+    for sequence in sequences:
+        motions = []
+        for motion in model.motions(sequence.read()):
+            motions.append(motion)
+            progress.step()
+        results.append(judge_path(sequence.name, np.stack(motions), sequence.poses))
+    progress.close()
+    return evaluate_paths(results, model=args.model.name)
+
+
+def _submission(args: argparse.Namespace) -> Evaluation:
+    """Write the pictures that KITTI's server judges; nothing can be said about them here."""
+    from monodepth2_training.evaluation.kitti.server import server_set
+    from monodepth2_training.evaluation.submission import submit
+
+    if args.submission is None:
+        raise ConfigError('--kitti-server needs --submission OUT, a folder for the pictures')
+    with _predictions(args) as predictions:
+        return submit(server_set(args.kitti_server), predictions, args.submission)
