@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``make bench``: the network alone, the whole node through DDS, and a plain node beside it.
+
+Writes ``live.md`` and ``live.png`` to ``benchmarks/results``. On a quiet machine all of it takes
+some twenty minutes; ``make bench ARGS=--quick`` takes three and proves only that it works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rclpy
+from live_report import Results, write
+from live_traffic import ROOT, Figures, NodeUnderTest, Source, Traffic
+
+_ENVIRONMENT = {
+    # Without the profile most images get lost: docs/deployment.md.
+    'FASTRTPS_DEFAULT_PROFILES_FILE': str(ROOT / 'config' / 'fastdds_large_messages.xml'),
+    'FASTDDS_DEFAULT_PROFILES_FILE': str(ROOT / 'config' / 'fastdds_large_messages.xml'),
+    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+    'ROS_DOMAIN_ID': '91',
+}
+_SIZES = ('640x480', '1242x375', '1280x720', '1920x1080')
+_SOAK = Source(width=640, height=480)
+_SOAK_SAMPLES = 20
+
+
+def main() -> None:
+    """Measure what was asked for and write the page."""
+    args = _arguments()
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    rclpy.init()
+    results = Results(command=f'python benchmarks/run.py {" ".join(sys.argv[1:])}'.strip())
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, Path(folder), results)
+        for mode in args.modes:
+            print(f'[bench] {mode}', flush=True)
+            getattr(bench, mode)()
+            page = write(results, args.out)
+    print(page.read_text(encoding='utf-8'))
+    print(f'[bench] written: {page}')
+    os._exit(0)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else '')
+    modes = ('bare', 'engines', 'nodes', 'rates', 'busy', 'start', 'soak')
+    parser.add_argument('--modes', nargs='+', choices=modes, default=[*modes[:-1]])
+    parser.add_argument('--sizes', nargs='+', help=f'sizes of the images; {" ".join(_SIZES)}')
+    parser.add_argument('--frames', type=int, help='frames of each case; 300')
+    parser.add_argument('--soak-frames', type=int, default=20_000)
+    parser.add_argument('--rates', nargs='+', type=float, default=[10.0, 30.0])
+    parser.add_argument('--model', type=Path, help='model file; random weights by default')
+    parser.add_argument('--engine', default='auto')
+    parser.add_argument('--device', default='auto')
+    parser.add_argument('--threads', type=int, default=0)
+    parser.add_argument('--raw-only', action='store_true', help='no JPEG')
+    parser.add_argument('--quick', action='store_true', help='few frames, two sizes')
+    parser.add_argument('--out', type=Path, default=ROOT / 'benchmarks' / 'results')
+    args = parser.parse_args()
+    args.frames = args.frames or (20 if args.quick else 300)
+    args.sizes = args.sizes or (_SIZES[1:3] if args.quick else _SIZES)
+    if args.quick:
+        args.modes = [mode for mode in args.modes if mode != 'engines']
+    return args
+
+
+class Bench:
+    """One run: its options, a folder for what it makes, and the results so far."""
+
+    def __init__(self, args: argparse.Namespace, folder: Path, results: Results) -> None:
+        self._args, self._folder, self._results = args, folder, results
+        self._model = str(args.model or _random_model(folder / 'random.safetensors'))
+
+    def bare(self) -> None:
+        """The network alone."""
+        args = self._args
+        command = [sys.executable, str(ROOT / 'benchmarks' / 'bare_network.py'), self._model]
+        command += [str(args.frames), args.engine, args.device, str(args.threads)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(done.stderr[-2000:])
+        self._results.bare = json.loads(done.stdout.splitlines()[-1])
+
+    def engines(self) -> None:
+        """Every engine, by its own benchmark and to its own page."""
+        path = ROOT / 'benchmarks' / 'engines.py'
+        command = [sys.executable, str(path), '--out', str(self._args.out)]
+        subprocess.run(command, check=False)
+
+    def nodes(self) -> None:
+        """Each node with each source, frame by frame."""
+        kinds = (False,) if self._args.raw_only else (False, True)
+        for jpeg in kinds:
+            sources = [self._source(size, jpeg=jpeg) for size in self._args.sizes]
+            for name in ('depth', 'plain', 'echo'):
+                self._measure(name, sources)
+
+    def _measure(self, name: str, sources: list[Source]) -> None:
+        with self._started(name, jpeg=sources[0].jpeg) as (node, traffic):
+            for source in sources:
+                traffic.wait_for(node, source)
+                figures = traffic.one_by_one(node, source, self._args.frames)
+                self._results.one_by_one[name, source] = figures
+                print(f'[bench] {name}, {source.name}: {figures.p50_ms:.1f} ms', flush=True)
+            if name == 'depth' and not sources[0].jpeg:
+                status = traffic.status().items()
+                self._results.stages = {k: v for k, v in status if k.startswith('stage')}
+
+    def rates(self) -> None:
+        """The depth node at fixed rates, every frame accounted for."""
+        source = self._source('1242x375')
+        with self._started('depth') as (node, traffic):
+            traffic.wait_for(node, source)
+            for rate_hz in self._args.rates:
+                figures = traffic.at_rate(node, source, self._args.frames, rate_hz=rate_hz)
+                self._results.at_rate[rate_hz, source] = figures
+
+    def busy(self) -> None:
+        """Depth and plain node beside a busy process for each core."""
+        for name in ('depth', 'plain'):
+            self._results.busy[name] = self._beside_busy_processes(name)
+
+    def _beside_busy_processes(self, name: str) -> Figures:
+        source = next((s for node, s in self._results.one_by_one if node == name), None)
+        source = source or self._source('1242x375')
+        with self._started(name) as (node, traffic):
+            traffic.wait_for(node, source)
+            if (name, source) not in self._results.one_by_one:
+                quiet = traffic.one_by_one(node, source, self._args.frames)
+                self._results.one_by_one[name, source] = quiet
+            with _busy_cores():
+                return traffic.one_by_one(node, source, self._args.frames)
+
+    def start(self) -> None:
+        """From nothing to the first depth; the second of two starts, with all caches warm."""
+        source = self._source('1242x375')
+        for _ in range(2):
+            with self._started('start') as (node, traffic):
+                total_s = traffic.wait_for(node, source)
+        log = (self._folder / 'start.log').read_text()
+        parts = re.findall(r'^start-up (.+): ([\d.]+)$', log, re.MULTILINE)
+        known = {part: float(seconds) for part, seconds in parts}
+        known['interpreter, discovery and first frame'] = total_s - sum(known.values())
+        self._results.start_up = known | {'all': total_s}
+
+    def soak(self) -> None:
+        """Memory over many frames."""
+        step = max(1, self._args.soak_frames // _SOAK_SAMPLES)
+        with self._started('depth') as (node, traffic):
+            traffic.wait_for(node, _SOAK)
+            for index in range(_SOAK_SAMPLES):
+                traffic.one_by_one(node, _SOAK, step)
+                self._results.soak.append(((index + 1) * step, node.resident_mib()))
+
+    @contextmanager
+    def _started(
+        self, name: str, *, jpeg: bool = False
+    ) -> Iterator[tuple[NodeUnderTest, Traffic]]:
+        traffic = Traffic(jpeg=jpeg)
+        try:
+            log = self._folder / f'{name}.log'
+            with NodeUnderTest(self._command(name, jpeg=jpeg), log=log) as node:
+                yield node, traffic
+        finally:
+            traffic.close()
+
+    def _command(self, name: str, *, jpeg: bool) -> list[str]:
+        here, kind = ROOT / 'benchmarks', ['jpeg'] if jpeg else []
+        if name == 'plain':
+            return [str(here / 'plain_node.py'), self._model, *kind]
+        if name == 'echo':
+            return [str(here / 'echo_node.py'), *kind]
+        args = self._args
+        values = {
+            'model': self._model,
+            'image_transport': 'compressed' if jpeg else 'raw',
+            'cloud_stride': 2,
+            'engine': args.engine,
+            'device': args.device,
+            'threads': args.threads,
+            'middleware_check': 'false',
+            'diagnostics_period_s': 0.5,
+        }
+        program = ['-m', 'monodepth2_ros.nodes.depth_node']
+        if name == 'start':
+            program = [str(here / 'start_up.py')]
+        given = [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
+        return [*program, '--ros-args', *given]
+
+    @staticmethod
+    def _source(size: str, *, jpeg: bool = False) -> Source:
+        width, _, height = size.partition('x')
+        return Source(width=int(width), height=int(height), jpeg=jpeg)
+
+
+@contextmanager
+def _busy_cores() -> Iterator[None]:
+    """Keep every core busy."""
+    spin = [sys.executable, '-c', 'while True: pass']
+    processes = [subprocess.Popen(spin) for _ in os.sched_getaffinity(0)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _random_model(path: Path) -> Path:
+    """A ResNet-18 at 640x192 whose disparities spread, as speed does not depend on weights."""
+    program = (
+        'import sys, torch\n'
+        'from monodepth2_ros.model_description import ModelDescription\n'
+        'from monodepth2_ros.model_file import save_model\n'
+        'from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig\n'
+        'torch.manual_seed(7)\n'
+        "config = DepthNetConfig(encoder='resnet18', width=640, height=192)\n"
+        'net = DepthNet(config)\n'
+        'save_model(sys.argv[1], ModelDescription(network=config), net.state_dict())\n'
+    )
+    subprocess.run([sys.executable, '-c', program, str(path)], check=True, cwd=ROOT)
+    return path
+
+
+if __name__ == '__main__':
+    main()
