@@ -29,6 +29,7 @@ from monodepth2_ros.images import (
 from monodepth2_ros.inference.preprocess import full_window
 from monodepth2_ros.inference.products import Products, Timings, Wanted
 from monodepth2_ros.inference.rendering import DepthMaker, Renderer
+from monodepth2_ros.inference.scale_keeper import ScaleKeeper
 from monodepth2_ros.inference.settings import Settings
 from monodepth2_ros.inference.views import View, Views
 
@@ -59,6 +60,7 @@ class FramePipeline:
     Attributes:
         settings: may be replaced between frames.
         decoder: tried for encodings that this package does not know; None refuses them.
+        keeper: measures the scale and takes the place of ``settings.scale``; None for neither.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class FramePipeline:
         settings: Settings | None = None,
         *,
         decoder: Decoder | None = None,
+        keeper: ScaleKeeper | None = None,
     ) -> None:
         """Start without a camera; the first frame brings it."""
         self.settings = settings or Settings()
         self.decoder = decoder
+        self.keeper = keeper
         self._estimator = estimator
         self._views = Views()
         self._renderer = Renderer(estimator)
@@ -89,7 +93,7 @@ class FramePipeline:
             wanted: what to compute; if nothing, nothing is even decoded.
 
         Raises:
-            ImageError: the image cannot be decoded.
+            ImageError: the image cannot be decoded, or its camera is to be refused.
             DeviceError: the network's device failed.
         """
         if not wanted:
@@ -99,12 +103,17 @@ class FramePipeline:
         rgb = self._decode(image, settings.max_pixels, reduction)
         decode_s = watch.lap_s()
         view = self._view(calibration, rgb.shape[1] * reduction, rgb.shape[0] * reduction)
+        if self.keeper is not None:
+            self.keeper.begin(view)
         rgb = view.rectifier.rectify(rgb) if view.rectifier else rgb
         rectify_s = watch.lap_s()
         seen = self._estimator.prepare(rgb, view.window if reduction == 1 else full_window(rgb))
         preprocess_s = watch.lap_s()
         disparity = self._estimator.run(seen)
         infer_s = watch.lap_s()
+        if self.keeper is not None:
+            self.keeper.watch(_pixels(seen), disparity, view)
+            settings = replace(settings, scale=self.keeper.scale)
         colours = None if reduction > 1 else rgb
         if settings.depth_size == 'network':
             view, colours = view.at_network_size(*self._estimator.size), _pixels(seen)

@@ -209,6 +209,8 @@ class DepthNode(LifecycleNode):
             findings.append(health.remark('inactive' if session else 'unconfigured'))
         findings += self._self_check.findings()
         figures = diagnostics.model_figures(session, parameters) if session else {}
+        if session is not None and self._active:
+            session.scale.publish()
         self._faults.update(findings)
         self._status.publish(
             findings,

@@ -10,6 +10,7 @@ from monodepth2_ros import memory
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.inference.pipeline import FramePipeline, Settings
+from monodepth2_ros.inference.scale_keeper import ScaleKeeper
 from monodepth2_ros.mailbox import RateLimiter, Worker
 from monodepth2_ros.monitoring import Drop, LogThrottle
 from monodepth2_ros.nodes import messages
@@ -19,6 +20,7 @@ from monodepth2_ros.nodes.frame_processor import FrameProcessor, LoadedModel, Su
 from monodepth2_ros.nodes.inputs import Frame, Inputs
 from monodepth2_ros.nodes.outputs import Outputs
 from monodepth2_ros.nodes.quality_of_service import QosWatch
+from monodepth2_ros.nodes.scale_topics import ScaleTopics
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -65,9 +67,12 @@ def load(parameters: NodeParameters) -> LoadedModel:
         threads=parameters.threads,
     )
     estimator.warm_up()
-    pipeline = FramePipeline(estimator, pipeline_settings(parameters), decoder=load_decoder())
+    keeper = ScaleKeeper(estimator.description, parameters.scale_settings())
+    pipeline = FramePipeline(
+        estimator, pipeline_settings(parameters), decoder=load_decoder(), keeper=keeper
+    )
     memory.settle()
-    return LoadedModel(estimator=estimator, pipeline=pipeline)
+    return LoadedModel(estimator=estimator, pipeline=pipeline, keeper=keeper)
 
 
 class DepthSession:
@@ -78,6 +83,7 @@ class DepthSession:
         image_bytes: payload of the latest image message.
         calibrations: the camera's calibration.
         processor: answers frames on the worker's thread.
+        scale: topics about the scale of depth.
     """
 
     def __init__(
@@ -109,6 +115,7 @@ class DepthSession:
         except BaseException:
             self._end()
             raise
+        self.scale = ScaleTopics(node, lambda: self.processor.keeper)
 
     def _load(self) -> FrameProcessor:
         return FrameProcessor(
@@ -159,6 +166,7 @@ class DepthSession:
     def close(self) -> bool:
         """Free everything; False if the worker was still busy and had to be left behind."""
         self.shut()
+        self.scale.close()
         if self._around.running():
             self._worker.run(self.processor.close, keep_waiting=self._around.running)
         return self._end()
@@ -175,10 +183,12 @@ class DepthSession:
         self._parameters = parameters
         settings = pipeline_settings(parameters)
         self.processor.change(settings, depth_encoding=parameters.depth_encoding)
+        self.processor.keeper.change(parameters.scale_settings())
 
     def _on_image(self, header: Header, image: RawImage | CompressedImage) -> None:
         now_s = time.monotonic()
         self.image_bytes = len(image.data)
+        self.scale.camera_frame(header.frame_id)
         if self._monitor.received(now_s, stamp_ns=messages.stamp_ns(header)):
             self._say_backwards(now_s)
         cause = self._refusal(now_s)

@@ -82,7 +82,9 @@ def session_findings(
     found += [health.warning(text) for text in ((fault,) if fault else session.processor.notes)]
     if not session.enabled:
         found.append(health.remark('disabled by service'))
-    if scale_text(session, parameters) == UNKNOWN_SCALE:
+    keeper = session.processor.keeper
+    found += [health.warning(text) for text in keeper.differences]
+    if not keeper.reading.is_known:
         found.append(health.remark(UNKNOWN_SCALE))
     return found
 
@@ -97,17 +99,15 @@ def model_figures(session: DepthSession, parameters: NodeParameters) -> dict[str
         'device reason': estimator.device_reason,
         'engine': estimator.engine.name,
         'memory (MiB)': f'{estimator.engine.memory_bytes() / 2**20:.0f}',
-        'scale': scale_text(session, parameters),
+        'scale': scale_text(session),
         'calibration': session.calibrations.origin,
         'enabled': str(session.enabled).lower(),
     }
 
 
-def scale_text(session: DepthSession, parameters: NodeParameters) -> str:
+def scale_text(session: DepthSession) -> str:
     """Where metres come from, in words."""
-    if parameters.scale > 0.0:
-        return f'{parameters.scale:g} by parameter'
-    scale = session.processor.estimator.description.scale
-    if scale is None:
+    reading = session.processor.keeper.reading
+    if not reading.is_known and not reading.frozen:
         return UNKNOWN_SCALE
-    return f'{scale.value:g} +- {100.0 * scale.spread:.1f} % by {scale.method} (model file)'
+    return reading.text() if reading.is_known else f'{UNKNOWN_SCALE} ({reading.text()})'

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monodepth2_ros.frame_monitor import FrameMonitor
     from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_ros.inference.pipeline import FramePipeline, Settings
+    from monodepth2_ros.inference.scale_keeper import ScaleKeeper
     from monodepth2_ros.nodes.calibration_source import CalibrationSource
     from monodepth2_ros.nodes.inputs import Frame
     from monodepth2_ros.nodes.outputs import Outputs
@@ -38,6 +39,8 @@ class LoadedModel:
     """Owns the network and its device memory."""
     pipeline: FramePipeline
     """Turns one message into everything that is published about it."""
+    keeper: ScaleKeeper
+    """Keeps the scale of its depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,11 @@ class FrameProcessor:
         return self._model.estimator
 
     @property
+    def keeper(self) -> ScaleKeeper:
+        """What keeps the scale of the model in use."""
+        return self._model.keeper
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the pipeline remarked on the last frame."""
         return self._notes
@@ -101,6 +109,7 @@ class FrameProcessor:
         if wanted is None:
             self._monitor.dropped(Drop.NO_SUBSCRIBER)
             return
+        self._model.keeper.stamp_ns = messages.stamp_ns(frame.header)
         products = self._model.pipeline.process(frame.image, self._calibrations.current, wanted)
         self._notes = products.notes
         begin_s = time.monotonic()

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.inference.camera_match import MISMATCH_CHOICES
 from monodepth2_ros.inference.colorize import COLORMAPS
 from monodepth2_ros.inference.engines import ENGINE_PRECISIONS, ENGINES
 from monodepth2_ros.inference.point_cloud import LAYOUTS
+from monodepth2_ros.inference.scale_keeper import SCALE_SOURCES, ScaleSettings
 from monodepth2_ros.inference.settings import DEPTH_SIZES
 from monodepth2_ros.nodes.parameter_table import ParameterTable, parameter
 
@@ -95,6 +97,25 @@ class NodeParameters:
         high=1e6,
         live=True,
     )
+    scale_source: str = parameter(
+        'model',
+        'Where metres come from; the last two measure, and use scale or the file until they have.',
+        choices=SCALE_SOURCES,
+        live=True,
+    )
+    camera_height_m: float = parameter(
+        0.0,
+        'Height of the camera above the ground, for ground_plane; 0 asks tf, in metres.',
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    camera_mismatch: str = parameter(
+        'rescale',
+        'For a camera of another focal length: multiply depth by the ratio, drop frames, nothing.',
+        choices=MISMATCH_CHOICES,
+        live=True,
+    )
     colormap: str = parameter(
         'magma', 'Colours of depth/image_color.', choices=COLORMAPS, live=True
     )
@@ -154,6 +175,21 @@ class NodeParameters:
                 f'color_min_depth_m {self.color_min_depth_m} is not below color_max_depth_m '
                 f'{self.color_max_depth_m}: set both in one call, or 0 to follow the image'
             )
+
+        self.scale_settings()
+
+    def scale_settings(self) -> ScaleSettings:
+        """The part of the parameters that decides where metres come from.
+
+        Raises:
+            ConfigError: the scale shall be fixed and is not given.
+        """
+        return ScaleSettings(
+            source=self.scale_source,
+            fixed=self.scale,
+            camera_height_m=self.camera_height_m,
+            camera_mismatch=self.camera_mismatch,
+        )
 
     def require_model(self) -> None:
         """Refuse an empty model path.

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scale on ROS topics: ``depth/scale`` out, ``odom`` and ``/tf_static`` in.
+
+tf is read as it is sent, without tf2: all that is asked of it is how the camera is mounted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from nav_msgs.msg import Odometry
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from monodepth2_ros.geometry.mounting import StaticFrames
+from monodepth2_ros.nodes.message_types import message_class, playing_qos
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+    from monodepth2_ros.inference.scale_keeper import ScaleKeeper
+
+_TF = 'tf2_msgs/msg/TFMessage'
+_LATCHED = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+_ODOMETRY = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class ScaleTopics:
+    """Tells the keeper of the scale what it needs to know, and publishes what it found."""
+
+    def __init__(self, node: Node, keeper: Callable[[], ScaleKeeper]) -> None:
+        """Create the topics; ``keeper`` gives that of the model in use."""
+        self._node, self._keeper = node, keeper
+        self._frames = StaticFrames()
+        self._camera_frame = ''
+        self._publisher = node.create_publisher(DiagnosticArray, 'depth/scale', _LATCHED)
+        self._subscriptions = [
+            node.create_subscription(Odometry, 'odom', self._on_odometry, _ODOMETRY)
+        ]
+        tf_message = message_class(_TF)
+        if tf_message is not None:
+            self._subscriptions.append(
+                node.create_subscription(
+                    tf_message, '/tf_static', self._on_transforms, playing_qos(latched=True)
+                )
+            )
+
+    def camera_frame(self, frame_id: str) -> None:
+        """Note which frame the images are in."""
+        if frame_id != self._camera_frame:
+            self._camera_frame = frame_id
+            self._mount()
+
+    def publish(self) -> None:
+        """Publish the scale as it stands."""
+        reading = self._keeper().reading
+        status = DiagnosticStatus(name='depth scale', message=reading.text())
+        status.hardware_id = self._camera_frame
+        status.level = DiagnosticStatus.OK if reading.is_known else DiagnosticStatus.WARN
+        values = {
+            'value': f'{reading.value:.6g}' if reading.is_known else 'unknown',
+            'spread': f'{reading.spread:.4f}',
+            'source': reading.source,
+            'age_s': f'{reading.age_s:.1f}',
+            'frames': str(reading.frames),
+            'frozen': reading.frozen,
+        }
+        status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.header.frame_id = self._camera_frame
+        self._publisher.publish(message)
+
+    def close(self) -> None:
+        """Withdraw the topics."""
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
+        self._node.destroy_publisher(self._publisher)
+
+    def _on_odometry(self, message: Odometry) -> None:
+        stamp, place = message.header.stamp, message.pose.pose.position
+        stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+        self._keeper().way.add(stamp_ns, (place.x, place.y, place.z))
+
+    def _on_transforms(self, message: Any) -> None:
+        for item in message.transforms:
+            place, turn = item.transform.translation, item.transform.rotation
+            self._frames.add(
+                item.header.frame_id.lstrip('/'),
+                item.child_frame_id.lstrip('/'),
+                (place.x, place.y, place.z),
+                (turn.x, turn.y, turn.z, turn.w),
+            )
+        self._mount()
+
+    def _mount(self) -> None:
+        mounting = self._frames.mounting(self._camera_frame.lstrip('/'))
+        if mounting is not None:
+            self._keeper().mount(*mounting)
