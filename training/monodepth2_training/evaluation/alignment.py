@@ -154,8 +154,8 @@ def alignment_doubts(alignment: Alignment, *, lidar: bool) -> list[Doubt]:
     if right or down:
         return [
             Doubt(
-                what=f'The truth does not lie on the picture: its rims fit better {right:+.1f} '
-                f'degrees further right and {down:+.1f} further down.',
+                what='The truth does not lie on the picture: its rims fit better '
+                f'{_direction(right, down)}.',
                 advice=f'Check {source}; look at the overlays.',
                 urgent=True,
             )
@@ -171,6 +171,18 @@ def alignment_doubts(alignment: Alignment, *, lidar: bool) -> list[Doubt]:
             )
         ]
     return []
+
+
+def _direction(right_deg: float, down_deg: float) -> str:
+    """A small turn in words."""
+    sides = (
+        (abs(right_deg), 'to the right' if right_deg > 0.0 else 'to the left'),
+        (abs(down_deg), 'down' if down_deg > 0.0 else 'up'),
+    )
+    words = ' and '.join(f'{angle:.1f} degrees {side}' for angle, side in sides if angle)
+    farthest = max(angle for angle, _ in sides)
+    searched = degrees(atan(_STEPS * _STEP_RAD))
+    return words if farthest < 0.9 * searched else f'{words}, where the search ends, or farther'
 
 
 def _around(stamps: list[int], own_ns: int) -> list[int]:

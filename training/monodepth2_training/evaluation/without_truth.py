@@ -178,7 +178,7 @@ def _picture_table(figures: _Figures, samples: int) -> FigureTable:
 
 def _motion_table(motion: PoseComparison) -> FigureTable:
     rows = (
-        ('steps', float(len(motion.ratio)), ''),
+        ('steps', len(motion.ratio), 'between frames that move'),
         ('direction_error_deg', float(np.median(motion.residual_deg)), 'median'),
         ('mounting_deg', motion.offset_deg, 'angle that all directions share'),
         ('turn_error_deg', float(np.median(motion.turn_deg)), 'median'),
