@@ -26,6 +26,7 @@ VERBS = {
     'import': 'turn an md2 checkpoint folder into a model file',
     'info': 'print what a model file says about itself and verify it',
     'predict': 'compute depth of an image, a folder, a video or a bag',
+    'reproduce': "rerun the experiments of the paper's tables",
     'scale': "measure how many metres a unit of a model's depth is",
     'train': 'train on recordings or a frame store, to a model file',
 }

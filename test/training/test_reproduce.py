@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's tables as experiments: read, run in miniature on a generated drive, written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from monodepth2_training.cli import main
+from monodepth2_training.config_files import known_configs, read_config
+from monodepth2_training.evaluation.depth_errors import METRICS
+from monodepth2_training.experiments.reproduction import ensure_model
+from monodepth2_training.experiments.tables import known_tables, read_table
+from support import kitti_world
+from support.tiny_training import LIGHT
+
+from monodepth2_ros.errors import ConfigError
+
+TABLES = ['1', '2', '3', '6', '7', '8', '10', '11', '12']
+
+
+@pytest.fixture(scope='module')
+def kitti(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = kitti_world.write_raw(tmp_path_factory.mktemp('kitti'))
+    kitti_world.write_split(root / 'split.txt', range(3))
+    return kitti_world.write_make3d(root)
+
+
+@pytest.fixture(scope='module')
+def runs(kitti: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the paper's M has been trained, in miniature, for its tables."""
+    folder = tmp_path_factory.mktemp('runs')
+    drive = folder / 'drive'
+    small = ('--frames=10', '--width=160', '--height=48', '--device=cpu')
+    assert main(['generate', str(drive), *small]) == 0
+    sizes = [*LIGHT, 'network.weights=random', 'optimisation.epochs=1', 'log.pictures=0']
+    changes = [f'--set={change}' for change in sizes]
+    arguments = ['--row=M', f'--train-on={drive}', f'--out={folder}', '--device=cpu']
+    assert main(['reproduce', '1', *data(kitti), *arguments, *changes]) == 0
+    return folder
+
+
+def data(kitti: Path) -> list[str]:
+    return [f'--kitti={kitti}', f'--split={kitti / "split.txt"}', f'--make3d={kitti}']
+
+
+def test_every_table_is_there_and_trains_what_is_known() -> None:
+    assert list(known_tables()) == TABLES
+    trainings = {row.training for number in TABLES for row in read_table(number).rows}
+    assert trainings <= set(known_configs())
+    # Every configuration of the paper belongs to a table.
+    papers = {name for name in known_configs() if not name.startswith(('smoke', 'edge_'))}
+    assert papers == trainings
+
+
+def test_rows_of_stereo_models_are_judged_in_metres_and_others_never() -> None:
+    for number in TABLES:
+        for row in read_table(number).rows:
+            mode = read_config(row.training).mode
+            assert (row.scaling == 'metric') == (mode != 'mono'), (number, row.name)
+
+
+def test_one_training_has_the_same_figures_in_every_table_judged_alike() -> None:
+    main_row = read_table('1').rows[0]
+    for number in ('2', '6', '11'):
+        same = [row for row in read_table(number).rows if row.training == main_row.training]
+        assert [row.paper for row in same] == [main_row.paper]
+
+
+def test_figures_are_plausible_for_their_metrics() -> None:
+    for number in TABLES:
+        table = read_table(number)
+        for row in table.rows:
+            for name, value in zip(table.metrics, row.paper, strict=False):
+                assert (0.8 < value < 1.0) == name.startswith('delta') or name == 'sq_rel', row
+
+
+def test_a_table_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="there is no table '4'"):
+        read_table('4')
+    table = read_table('3')
+    with pytest.raises(ConfigError, match="metric 'abs_err' is not known"):
+        replace(table, metrics=('abs_err',))
+    with pytest.raises(ConfigError, match='has 4 figures, but there are 1 metrics'):
+        replace(table, metrics=METRICS[:1])
+
+
+def test_a_table_is_trained_judged_and_written_in_miniature(runs: Path) -> None:
+    document = json.loads((runs / 'table_1.json').read_text())
+    (row,) = document['rows']
+    assert row['paper']['abs_rel'] == 0.115
+    assert 0.0 < row['ours']['abs_rel'] < 5.0
+    assert 'optimisation.epochs=1' in document['changes']
+    text = (runs / 'table_1.md').read_text()
+    assert '| M | frame | paper | 0.115 | 0.903 | 4.863 |' in text
+    assert 'Not the experiments of the paper' in text
+    assert 'Judged on 3 frames of KITTI, lidar truth, garg crop.' in text
+
+
+@pytest.mark.parametrize('number', ['3', '7', '8', '10'])
+def test_tables_share_trainings_and_say_which_rows_have_none(
+    number: str, runs: Path, kitti: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['reproduce', number, *data(kitti), f'--out={runs}', '--device=cpu']) == 0
+    rows = json.loads((runs / f'table_{number}.json').read_text())['rows']
+    assert [row['name'] for row in rows if row['ours']] == ['M']
+    others = [row for row in rows if not row['ours']]
+    assert all(row['note'] == f'not trained ({row["training"]})' for row in others)
+    assert f'# Table {number}: ' in capsys.readouterr().out
+
+
+def test_what_a_training_starts_from_is_trained_first(tmp_path: Path) -> None:
+    trained = []
+
+    def train(name: str, folder: Path, weights: str) -> None:
+        trained.append((name, weights))
+        folder.mkdir()
+        (folder / 'model.safetensors').touch()
+
+    found = ensure_model(tmp_path, 'mono_1024x320', train)
+    base = str(tmp_path / 'mono_640x192' / 'model.safetensors')
+    assert trained == [('mono_640x192', ''), ('mono_1024x320', base)]
+    assert found == tmp_path / 'mono_1024x320' / 'model.safetensors'
+    assert ensure_model(tmp_path, 'mono_1024x320', None) == found
+    assert ensure_model(tmp_path, 'stereo_640x192', None) is None
+
+
+def test_missing_data_and_rows_are_said(
+    tmp_path: Path, kitti: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['reproduce', '1', f'--out={tmp_path}']) == 2
+    assert 'give --kitti and --split' in capsys.readouterr().err
+    assert main(['reproduce', '3', f'--out={tmp_path}']) == 2
+    assert 'give --make3d' in capsys.readouterr().err
+    assert main(['reproduce', '3', *data(kitti), f'--out={tmp_path}', '--row=X']) == 2
+    assert "its rows are 'M', 'MS'" in capsys.readouterr().err
