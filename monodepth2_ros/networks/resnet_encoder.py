@@ -4,25 +4,26 @@
 from __future__ import annotations
 
 import torch
-import torchvision
 from torch import nn
 
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.networks.encoder import Encoder, Features
+from monodepth2_ros.networks.residual_blocks import (
+    BasicBlock,
+    Bottleneck,
+    initialise,
+    residual_layer,
+)
 
-_BUILDERS = {
-    'resnet18': torchvision.models.resnet18,
-    'resnet34': torchvision.models.resnet34,
-    'resnet50': torchvision.models.resnet50,
+_LAYERS: dict[str, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+    'resnet18': (BasicBlock, (2, 2, 2, 2)),
+    'resnet34': (BasicBlock, (3, 4, 6, 3)),
+    'resnet50': (Bottleneck, (3, 4, 6, 3)),
 }
+_WIDTHS = (64, 128, 256, 512)
+_CLASSES = 1000
 
-_CHANNELS = {
-    'resnet18': (64, 64, 128, 256, 512),
-    'resnet34': (64, 64, 128, 256, 512),
-    'resnet50': (64, 256, 512, 1024, 2048),
-}
-
-RESNETS = tuple(_BUILDERS)
+RESNETS = tuple(_LAYERS)
 """Names of the ResNets that can be built."""
 
 
@@ -50,16 +51,25 @@ class ResnetEncoder(Encoder):
             raise ConfigError(
                 f'ResNet {name!r} is not known: expected one of {", ".join(RESNETS)}'
             )
-        trunk = _BUILDERS[name](weights=None)
-        self.channels = _CHANNELS[name]
-        self.conv1 = trunk.conv1 if images == 1 else _first_convolution(images)
-        self.bn1 = trunk.bn1
-        self.relu = trunk.relu
-        self.maxpool = trunk.maxpool
-        self.layer1 = trunk.layer1
-        self.layer2 = trunk.layer2
-        self.layer3 = trunk.layer3
-        self.layer4 = trunk.layer4
+        block, blocks = _LAYERS[name]
+        self.conv1 = _first_convolution(1)
+        self.bn1 = nn.BatchNorm2d(_WIDTHS[0])
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        first, second, third, fourth = (width * block.expansion for width in _WIDTHS)
+        self.layer1 = residual_layer(block, _WIDTHS[0], 64, blocks=blocks[0], stride=1)
+        self.layer2 = residual_layer(block, first, 128, blocks=blocks[1], stride=2)
+        self.layer3 = residual_layer(block, second, 256, blocks=blocks[2], stride=2)
+        self.layer4 = residual_layer(block, third, 512, blocks=blocks[3], stride=2)
+        self.channels = _WIDTHS[0], first, second, third, fourth
+        # torchvision draws for its classifier, too: so a seed gives the same trunk as there.
+        nn.Linear(fourth, _CLASSES)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                initialise(module)
+        if images > 1:
+            self.conv1 = _first_convolution(images)
+            initialise(self.conv1)
 
     def forward(self, rgb: torch.Tensor) -> Features:
         """Compute the five feature maps; see ``Encoder.forward``."""
@@ -71,7 +81,5 @@ class ResnetEncoder(Encoder):
 
 
 def _first_convolution(images: int) -> nn.Conv2d:
-    """The 7x7 convolution over ``3 * images`` channels, initialised as torchvision does."""
-    convolution = nn.Conv2d(3 * images, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode='fan_out', nonlinearity='relu')
-    return convolution
+    """The 7x7 convolution over ``3 * images`` channels."""
+    return nn.Conv2d(3 * images, _WIDTHS[0], kernel_size=7, stride=2, padding=3, bias=False)

@@ -29,6 +29,23 @@ def test_tensor_names_are_torchvisions(name: str) -> None:
     assert list(ResnetEncoder(name).state_dict()) == names
 
 
+@pytest.mark.parametrize('name', RESNETS)
+def test_a_seed_gives_the_weights_and_the_features_of_torchvision(name: str) -> None:
+    torch.manual_seed(3)
+    published = getattr(torchvision.models, name)(weights=None).eval()
+    torch.manual_seed(3)
+    encoder = ResnetEncoder(name).eval()
+    expected = published.state_dict()
+    assert all(torch.equal(expected[key], value) for key, value in encoder.state_dict().items())
+    rgb = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        theirs = published.relu(published.bn1(published.conv1(encoder.normalise(rgb))))
+        theirs = published.maxpool(theirs)
+        for layer in (published.layer1, published.layer2, published.layer3, published.layer4):
+            theirs = layer(theirs)
+        assert torch.equal(encoder(rgb)[4], theirs)
+
+
 def test_the_encoder_normalises_its_input() -> None:
     encoder = ResnetEncoder('resnet18').eval()
     grey = torch.full((1, 3, 64, 64), 0.45)
