@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 import pytest
 from monodepth2_training.cli import main
+from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
 from support import kitti_world, md2_weights
 
 from monodepth2_ros.md2_checkpoint import import_md2
 from monodepth2_ros.model_file import save_model
+from monodepth2_ros.recordings import open_recording
 
 
 @pytest.fixture(scope='module')
@@ -100,6 +102,27 @@ def test_odometry_is_judged_on_sequences(
     assert 'poses/10.txt' in capsys.readouterr().err
 
 
+def test_motion_is_judged_by_the_odometry_of_any_recording(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = tmp_path / 'drive'
+    small = ('--frames=8', '--width=160', '--height=48', '--device=cpu')
+    assert main(['generate', str(bag), *small]) == 0
+    capsys.readouterr()
+    with open_recording(bag) as recording:
+        path = recorded_path(recording, every=2)
+        assert [rgb.shape for rgb in path.read()] == [(48, 160, 3)] * 4
+    # The camera looks along its z, which is where the vehicle drives.
+    steps = np.linalg.solve(path.poses[:-1], path.poses[1:])[:, :3, 3]
+    assert (steps[:, 2] > 0.9 * np.linalg.norm(steps, axis=1)).all()
+    arguments = (f'--bag={bag}', '--trajectory', f'--model={model}', '--device=cpu', '--json')
+    assert evaluate(*arguments) == 0
+    document = printed(capsys)
+    assert document['facts']['camera mounted'] == 'by /tf_static'
+    assert document['facts']['pictures'] == '8'
+    assert document['tables']['snippets'][0]['ATE mean, m'] > 0.0
+
+
 def test_make3d_is_judged(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = kitti_world.write_make3d(tmp_path)
     assert evaluate(f'--make3d={root}', f'--model={model}', '--device=cpu', '--json') == 0
@@ -133,6 +156,7 @@ def test_depth_pictures_for_the_server_are_written(
         (('--kitti=a', '--model=m', '--predictions=p'), 'give --model'),
         (('--kitti-odometry=a', '--predictions=p'), 'give --model'),
         (('--kitti=a', '--model=m'), 'needs --split FILE, the list of test files: the Eigen'),
+        (('--kitti=a', '--model=m', '--trajectory'), '--trajectory goes with --bag'),
         (('--kitti=a', '--predictions=p', '--scale=-1'), '--scale -1.0 is not usable'),
     ],
 )

@@ -10,11 +10,14 @@ from monodepth2_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from monodepth2_training.evaluation.data_set import DataSet
     from monodepth2_training.evaluation.evaluation import Evaluation
+    from monodepth2_training.evaluation.odometry.evaluation import PathResult
+    from monodepth2_training.evaluation.odometry.recorded_path import RecordedPath
+    from monodepth2_training.evaluation.odometry.sequence import KittiSequence
     from monodepth2_training.evaluation.set_predictions import Predictions
 
 _SETS = ('kitti', 'kitti_odometry', 'kitti_server', 'make3d')
@@ -48,6 +51,11 @@ def add_set_arguments(parser: argparse.ArgumentParser) -> None:
         '--sequences', default='09,10', help='of KITTI odometry, comma-separated (default 09,10)'
     )
     group.add_argument(
+        '--trajectory',
+        action='store_true',
+        help='with --bag: judge predicted motion by the recorded odometry, as on KITTI odometry',
+    )
+    group.add_argument(
         '--predictions',
         type=Path,
         metavar='PATH',
@@ -78,13 +86,17 @@ def wanted(args: argparse.Namespace) -> bool:
         )
     if args.scale is not None and not 0.0 < args.scale < float('inf'):
         raise ConfigError(f'--scale {args.scale} is not usable: expected metres > 0')
-    return bool(asked)
+    if args.trajectory and args.bag is None:
+        raise ConfigError('--trajectory goes with --bag')
+    return bool(asked) or args.trajectory
 
 
 def evaluate(args: argparse.Namespace) -> Evaluation:
     """Evaluate on the data set that is asked for."""
     if args.kitti_odometry is not None:
         return _odometry(args)
+    if args.trajectory:
+        return _recorded(args)
     if args.kitti_server is not None:
         return _submission(args)
     data = _data_set(args)
@@ -144,28 +156,52 @@ def _predictions(args: argparse.Namespace) -> AbstractContextManager[Predictions
 
 def _odometry(args: argparse.Namespace) -> Evaluation:
     """Judge motion on sequences of KITTI odometry."""
-    import numpy as np
-
-    from monodepth2_training.commands.progress import ProgressLine
-    from monodepth2_training.evaluation.odometry.evaluation import evaluate_paths, judge_path
-    from monodepth2_training.evaluation.odometry.motion_model import MotionModel
+    from monodepth2_training.evaluation.odometry.evaluation import evaluate_paths
     from monodepth2_training.evaluation.odometry.sequence import open_sequence
 
     names = [name.strip() for name in args.sequences.split(',') if name.strip()]
     sequences = [open_sequence(args.kitti_odometry, name) for name in names]
     if not sequences:
         raise ConfigError('--sequences names none: expected numbers such as 09,10')
+    return evaluate_paths(_judged(args, sequences), model=args.model.name)
+
+
+def _recorded(args: argparse.Namespace) -> Evaluation:
+    """Judge motion by the odometry of a recording."""
+    from monodepth2_ros.geometry.calibration_file import load_calibration
+    from monodepth2_ros.recordings import open_recording
+    from monodepth2_training.evaluation.odometry.evaluation import evaluate_paths
+    from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
+
+    calibration = load_calibration(args.calibration) if args.calibration else None
+    with open_recording(args.bag, calibration=calibration) as recording:
+        path = recorded_path(recording, camera=args.camera, every=args.every, limit=args.limit)
+        results = _judged(args, [path])
+    facts = (('pictures', str(len(path.poses))), ('camera mounted', path.mounting))
+    return evaluate_paths(results, model=args.model.name, facts=facts)
+
+
+def _judged(
+    args: argparse.Namespace, paths: Sequence[KittiSequence] | Sequence[RecordedPath]
+) -> list[PathResult]:
+    """Predict the motion along some paths and judge it."""
+    import numpy as np
+
+    from monodepth2_training.commands.progress import ProgressLine
+    from monodepth2_training.evaluation.odometry.evaluation import judge_path
+    from monodepth2_training.evaluation.odometry.motion_model import MotionModel
+
     model = MotionModel.load(args.model, device=args.device)
-    progress = ProgressLine(sum(len(sequence.pictures) - 1 for sequence in sequences))
+    progress = ProgressLine(sum(len(path.poses) - 1 for path in paths))
     results = []
-    for sequence in sequences:
+    for path in paths:
         motions = []
-        for motion in model.motions(sequence.read()):
+        for motion in model.motions(path.read()):
             motions.append(motion)
             progress.step()
-        results.append(judge_path(sequence.name, np.stack(motions), sequence.poses))
+        results.append(judge_path(path.name, np.stack(motions), path.poses))
     progress.close()
-    return evaluate_paths(results, model=args.model.name)
+    return results
 
 
 def _submission(args: argparse.Namespace) -> Evaluation:

@@ -25,7 +25,9 @@ LEAST_STEP_M = 0.05
 LEAST_STEPS = 3
 """Fewer steps are not compared."""
 
-_OPTICAL_TO_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+OPTICAL_TO_BODY = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+"""Optical axes (x right, z forward) in those of a body (x forward, z up; REP 103)."""
+
 _OPPOSITE = -1.0 + 1e-9
 
 
@@ -130,7 +132,7 @@ def _camera_steps(pairs: Sequence[tuple[Floats, Floats]]) -> Floats:
     along = np.nansum(np.abs(steps[:, :3, 3]), axis=0)
     axes = np.eye(4)
     if along[0] >= along[2]:
-        axes[:3, :3] = _OPTICAL_TO_BODY
+        axes[:3, :3] = OPTICAL_TO_BODY
     return np.asarray(axes.T @ steps @ axes, np.float64)
 
 
@@ -197,7 +199,7 @@ def _longest_leg(steps: Sequence[PredictedStep]) -> list[int]:
 
 def _path(steps: Floats, mounting: Floats, scale: float) -> Floats:
     """Chain steps [M - 1, 4, 4] in optical axes; [M, 2] m forward and left of the start."""
-    to_body = _OPTICAL_TO_BODY @ mounting
+    to_body = OPTICAL_TO_BODY @ mounting
     T, places = np.eye(4), [np.zeros(3)]
     for step in steps:
         scaled = step.copy()

@@ -27,7 +27,7 @@ _DOWNLOAD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequence:
+class KittiSequence:
     """Pictures with the pose of each."""
 
     name: str
@@ -43,7 +43,7 @@ class Sequence:
             yield read_image(path)
 
 
-def open_sequence(root: Path, number: str) -> Sequence:
+def open_sequence(root: Path, number: str) -> KittiSequence:
     """Find the files of a sequence.
 
     Args:
@@ -61,4 +61,4 @@ def open_sequence(root: Path, number: str) -> Sequence:
     missing = look_for(pictures, remedy=_DOWNLOAD)
     if missing.paths:
         raise EvaluationError(f'{missing.text()}; {missing.remedy}')
-    return Sequence(name=f'KITTI odometry {number}', pictures=pictures, poses=poses)
+    return KittiSequence(name=f'KITTI odometry {number}', pictures=pictures, poses=poses)
