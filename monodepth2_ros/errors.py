@@ -38,6 +38,10 @@ class CheckpointError(Monodepth2Error):
     """A checkpoint of the trainer is missing, damaged or of another run, or cannot be written."""
 
 
+class ExportError(Monodepth2Error):
+    """A network in another format differs too much from its model, or cannot be made."""
+
+
 class TrainingError(Monodepth2Error):
     """Training cannot begin or go on: its numbers, its data or its run folder forbid it."""
 

@@ -38,6 +38,8 @@ class EfficientNetLiteEncoder(Encoder):
     channels = (16, 24, 40, 112, 320)
     mean = 127.0 / 255.0
     deviation = 128.0 / 255.0
+    # On a generated drive, bfloat16 changes depth by 0.56 % with it and by 0.06 % without.
+    bears_rounding = False
 
     def __init__(self, *, images: int = 1) -> None:
         """Build the encoder with random weights.

@@ -21,6 +21,8 @@ class Encoder(nn.Module):
     """What is subtracted from the image, the same for all colours."""
     deviation: float
     """What the difference is divided by."""
+    bears_rounding: bool = True
+    """Whether depth stays right if it is run in bfloat16 or int8; else it stays in float32."""
 
     def forward(self, rgb: torch.Tensor) -> Features:
         """Compute the five feature maps.

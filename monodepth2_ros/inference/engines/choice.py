@@ -8,6 +8,8 @@ installed; TensorRT only with a plan that was exported for this GPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,7 +24,6 @@ from monodepth2_ros.inference.engines import (
 )
 from monodepth2_ros.inference.engines.device import choose_device, choose_precision
 from monodepth2_ros.inference.engines.files import find_engine_file
-from monodepth2_ros.inference.engines.network import InferenceNet, example_image
 from monodepth2_ros.inference.engines.openvino import OpenVinoEngine
 from monodepth2_ros.inference.engines.tensorrt import TensorRtEngine
 from monodepth2_ros.inference.engines.torch import TorchEngine
@@ -174,13 +175,10 @@ def _openvino(
     found, why_not = find_engine_file(model, openvino.openvino_record(model, precision))
     if found is None and precision == 'int8':
         raise _Unusable(f'{why_not}; make one by monodepth2 export --format openvino --int8')
-    source = found.path('.xml') if found else _converted(model)
-    engine = OpenVinoEngine(source, precision=precision, threads=threads)
+    with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
+        path = found.path('.xml') if found else openvino.convert(model.depth_net, Path(folder))
+        engine = OpenVinoEngine(path, precision=precision, threads=threads)
     return engine, _source(found, f'converted now: {why_not}', 'openvino')
-
-
-def _converted(model: Model) -> object:
-    return openvino.convert(InferenceNet(model.depth_net), example_image(model.depth_net))
 
 
 def _tensorrt(model: Model, device: torch.device, precision: str) -> tuple[Engine, str]:

@@ -67,18 +67,22 @@ class EngineFile:
         return _with_suffix(self.stem, suffix)
 
 
-def write_engine_file(model: Model, record: EngineRecord, files: Mapping[str, Path]) -> EngineFile:
+def write_engine_file(
+    model: Model, record: EngineRecord, files: Mapping[str, Path], *, folder: Path | None = None
+) -> EngineFile:
     """Copy files beside the model, or into the cache; the record comes last.
 
     Args:
         model: the model that they were made of.
         record: what they are; ``files`` is filled in here.
         files: for each suffix a finished file elsewhere.
+        folder: where to instead.
 
     Raises:
         OSError: neither folder can be written.
     """
-    folder = next((f for f in engine_folders(model) if _writable(f)), engine_folders(model)[0])
+    folders = engine_folders(model) if folder is None else (folder,)
+    folder = next((each for each in folders if _writable(each)), folders[0])
     stem = folder / _name(model, record.engine, record.precision)
     digests = {suffix: _digest(path) for suffix, path in files.items()}
     for suffix, source in files.items():

@@ -23,20 +23,24 @@ class InferenceNet(nn.Module):
 
         Args:
             depth_net: a network on the CPU; it stays as it is.
-            dtype: of all layers but the last convolution, which stays float32.
+            dtype: of all layers but those that would lose too much by it, which stay float32: the
+                last convolution, and in bfloat16 an encoder that does not bear rounding.
         """
         super().__init__()
         net = copy.deepcopy(depth_net)
         net.eval().requires_grad_(False)
         fold_batch_norms(net)
-        if dtype != torch.float32:
-            net.to(dtype)
-            net.decoder.heads.float()
+        net.decoder.stages.to(dtype)
+        if dtype != torch.bfloat16 or net.encoder.bears_rounding:
+            net.encoder.to(dtype)
+        self._dtype = dtype
         self.net = net.to(memory_format=torch.channels_last)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Compute disparity float32 [B, 1, h, w] in (0, 1) of an image uint8 [B, 3, h, w]."""
-        disparity: torch.Tensor = self.net.finest(image.to(torch.float32) / 255.0)
+        features = self.net.encoder(image.to(torch.float32) / 255.0)
+        maps = self.net.decoder(tuple(each.to(self._dtype) for each in features), (0,))
+        disparity: torch.Tensor = maps[0]
         return disparity
 
 

@@ -13,6 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import torch
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 
 from monodepth2_ros.errors import DeviceError
 from monodepth2_ros.inference.engines.files import EngineRecord
+from monodepth2_ros.inference.engines.network import InferenceNet, example_image
 from monodepth2_ros.memory import resident_bytes
 
 if TYPE_CHECKING:
-    from monodepth2_ros.inference.engines.network import InferenceNet
     from monodepth2_ros.model_file import Model
+    from monodepth2_ros.networks.depth_net import DepthNet
 
+_ENCODER = '.net.encoder.'
 _HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
 
 
@@ -57,14 +60,30 @@ def load_openvino() -> Any:
     return importlib.import_module('openvino')
 
 
-def convert(net: InferenceNet, image: torch.Tensor) -> Any:
-    """Convert a float32 network to an ``openvino.Model`` from uint8 [1, h, w, 3] to disparity.
+def convert(depth_net: DepthNet, folder: Path) -> Path:
+    """Convert a network from uint8 [1, h, w, 3] to disparity float32 [1, 1, h, w].
 
     Args:
-        net: on the CPU.
-        image: uint8 [1, 3, h, w], an input like all to come.
+        depth_net: on the CPU.
+        folder: where the files are written.
+
+    Returns:
+        the ``.xml`` file, which has a ``.bin`` file beside it.
+
+    Raises:
+        DeviceError: OpenVINO is not installed.
     """
     openvino = load_openvino()
+    path = folder / 'network.xml'
+    openvino.save_model(_traced(openvino, depth_net), str(path), compress_to_fp16=False)
+    if not depth_net.encoder.bears_rounding:
+        _keep_float32(path, _ENCODER)
+    return path
+
+
+def _traced(openvino: Any, depth_net: DepthNet) -> Any:
+    """The network as an ``openvino.Model`` that takes images as they lie in memory."""
+    net, image = InferenceNet(depth_net), example_image(depth_net)
     with warnings.catch_warnings():
         # The tracer warns of every Python number that it takes for a constant.
         warnings.simplefilter('ignore')
@@ -76,14 +95,27 @@ def convert(net: InferenceNet, image: torch.Tensor) -> Any:
     return layouts.build()
 
 
+def _keep_float32(path: Path, name: str) -> None:
+    """Mark the layers with ``name`` in their names as not to be run in fewer bits."""
+    document = ElementTree.parse(path)
+    for layer in document.getroot().iter('layer'):
+        if name in layer.attrib['name'] and layer.attrib['type'] != 'Const':
+            info = layer.find('rt_info')
+            if info is None:
+                info = ElementTree.Element('rt_info')
+                layer.insert(1 if layer.find('data') is not None else 0, info)
+            ElementTree.SubElement(info, 'attribute', {'name': 'precise', 'version': '0'})
+    document.write(path)
+
+
 class OpenVinoEngine:
     """One converted network on the CPU."""
 
-    def __init__(self, converted: Any, *, precision: str, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, precision: str, threads: int = 0) -> None:
         """Compile the network for this CPU.
 
         Args:
-            converted: an ``openvino.Model`` from ``convert``, or the path of its ``.xml`` file.
+            path: the ``.xml`` file from ``convert``, or one made of it.
             precision: ``float32``, ``bfloat16``, or ``int8`` for a network that was quantised.
             threads: CPU threads; 0 leaves OpenVINO's choice.
 
@@ -96,9 +128,8 @@ class OpenVinoEngine:
             options['INFERENCE_PRECISION_HINT'] = _HINTS[precision]
         if threads:
             options['INFERENCE_NUM_THREADS'] = threads
-        source = str(converted) if isinstance(converted, Path) else converted
         try:
-            compiled = openvino.Core().compile_model(source, 'CPU', options)
+            compiled = openvino.Core().compile_model(str(path), 'CPU', options)
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as err:
             raise DeviceError(f'OpenVINO cannot run this network: {_first_line(err)}') from err

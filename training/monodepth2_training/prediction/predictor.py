@@ -13,6 +13,7 @@ from monodepth2_ros.geometry.rectification import Rectifier
 from monodepth2_ros.inference.postprocess import mark_invalid
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Window
@@ -96,6 +97,10 @@ class Predictor:
         """The network's own output for one picture, float32 [h, w] in (0, 1) at network size."""
         seen, window = self._look(rgb)
         return self._estimator.disparity(seen, window)
+
+    def network_input(self, rgb: NDArray[np.uint8]) -> torch.Tensor:
+        """What the network sees of one picture, uint8 [1, 3, h, w]."""
+        return self._estimator.prepare(*self._look(rgb))
 
     def _look(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Window | None]:
         """The picture that the network sees, and the part of it that is real."""

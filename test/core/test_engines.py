@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.tiny_model import write_tiny_model
+
+from monodepth2_ros.errors import ConfigError, DeviceError
+from monodepth2_ros.inference.engines import compiled, files, openvino
+from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
+from monodepth2_ros.inference.engines.cuda_graph import on_device
+from monodepth2_ros.inference.engines.files import EngineRecord, find_engine_file
+from monodepth2_ros.inference.engines.network import InferenceNet, example_image
+from monodepth2_ros.inference.engines.openvino import OpenVinoEngine
+from monodepth2_ros.inference.engines.torch import TorchEngine
+from monodepth2_ros.model_file import Model, load_model
+from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
+
+CPU = torch.device('cpu')
+needs_openvino = pytest.mark.skipif(
+    bool(openvino.missing_openvino_reason()), reason='openvino is not installed'
+)
+
+
+@pytest.fixture(scope='module')
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp('model') / 'tiny.safetensors')
+
+
+@pytest.fixture
+def model(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    return load_model(shutil.copy(tiny, tmp_path))
+
+
+@pytest.fixture(scope='module', params=['resnet18', 'efficientnet_lite0'])
+def trained_net(request: pytest.FixtureRequest) -> DepthNet:
+    """A network whose normalisations are not the identity and whose disparity varies."""
+    torch.manual_seed(3)
+    net = DepthNet(DepthNetConfig(encoder=request.param, width=96, height=64)).train()
+    with torch.no_grad():
+        for _ in range(4):
+            net(torch.rand(2, 3, 64, 96))
+        net.decoder.heads['0'].weight.mul_(20.0)
+    return net.eval()
+
+
+def _depth(disparity: np.ndarray) -> np.ndarray:
+    return 1.0 / (0.01 + 9.99 * disparity.astype(np.float64))
+
+
+def _mean_difference(exact: np.ndarray, other: np.ndarray) -> float:
+    return float(np.abs(_depth(other) / _depth(exact) - 1.0).mean())
+
+
+def _record(model: Model, **changes: str) -> EngineRecord:
+    record = compiled.package_record(model, 'float32')
+    return dataclasses.replace(record, **changes)
+
+
+def _write(model: Model, record: EngineRecord, tmp_path: Path) -> files.EngineFile:
+    source = tmp_path / 'source'
+    source.write_bytes(b'a compiled network')
+    return files.write_engine_file(model, record, {'.pt2': source})
+
+
+@needs_openvino
+@pytest.mark.parametrize(('precision', 'bound'), [('float32', 1e-5), ('bfloat16', 5e-3)])
+def test_openvino_gives_the_depth_of_torch(
+    trained_net: DepthNet, precision: str, bound: float, tmp_path: Path
+) -> None:
+    engine = OpenVinoEngine(
+        openvino.convert(trained_net, tmp_path), precision=precision, threads=1
+    )
+    image = example_image(trained_net)
+    exact = TorchEngine(trained_net, CPU).infer(image)
+    assert np.ptp(exact) > 0.05
+    assert _mean_difference(exact, engine.infer(image)) < bound
+    assert (engine.name, engine.device_name) == (f'openvino {precision}', 'cpu (1 thread)')
+
+
+@needs_openvino
+def test_a_closed_openvino_engine_says_so_and_its_answers_do_not_share_memory(
+    trained_net: DepthNet, tmp_path: Path
+) -> None:
+    engine = OpenVinoEngine(openvino.convert(trained_net, tmp_path), precision='float32')
+    image = example_image(trained_net)
+    first = engine.infer(image)
+    kept = first.copy()
+    engine.infer(torch.zeros_like(image))
+    np.testing.assert_array_equal(first, kept)
+    engine.close()
+    with pytest.raises(DeviceError, match='closed: load the model again'):
+        engine.infer(image)
+
+
+@needs_openvino
+def test_importing_openvino_sends_no_usage_data() -> None:
+    openvino.load_openvino()
+    assert sys.modules['openvino_telemetry'] is None
+
+
+def test_bfloat16_changes_depth_by_less_than_half_a_percent_with_every_encoder(
+    trained_net: DepthNet,
+) -> None:
+    image = example_image(trained_net)
+    exact = TorchEngine(trained_net, CPU).infer(image)
+    rough = TorchEngine(trained_net, CPU, dtype=torch.bfloat16).infer(image)
+    assert 1e-6 < _mean_difference(exact, rough) < 5e-3
+
+
+def test_an_encoder_that_does_not_bear_rounding_stays_float32(trained_net: DepthNet) -> None:
+    net = InferenceNet(trained_net, torch.bfloat16).net
+    bears = trained_net.encoder.bears_rounding
+    assert next(net.encoder.parameters()).dtype == (torch.bfloat16 if bears else torch.float32)
+    assert next(net.decoder.stages.parameters()).dtype == torch.bfloat16
+    assert next(net.decoder.heads.parameters()).dtype == torch.float32
+
+
+@needs_openvino
+def test_auto_takes_openvino_on_a_cpu_and_says_so(model: Model) -> None:
+    chosen = build_engine(model, EngineRequest(device='cpu', precision='float32', threads=1))
+    assert chosen.engine.name == 'openvino float32'
+    assert 'openvino is the fastest engine here' in chosen.reason
+    assert 'monodepth2 export --format openvino makes one' in chosen.reason
+
+
+def test_auto_without_openvino_takes_torch_and_says_why(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino, 'missing_openvino_reason', lambda: 'there is none')
+    request = EngineRequest(device='cpu', precision='float32')
+    chosen = build_engine(model, request)
+    assert chosen.engine.name == 'torch float32'
+    assert 'not openvino: there is none; torch is the fastest engine left' in chosen.reason
+    with pytest.raises(DeviceError, match='engine openvino cannot be used: there is none'):
+        build_engine(model, dataclasses.replace(request, engine='openvino'))
+
+
+@pytest.mark.parametrize(
+    ('request_', 'words'),
+    [
+        (
+            {'engine': 'openvino', 'precision': 'int8'},
+            'monodepth2 export --format openvino --int8',
+        ),
+        ({'engine': 'tensorrt', 'device': 'cpu'}, 'it runs on a GPU, not on the cpu'),
+        ({'engine': 'auto', 'device': 'cpu', 'precision': 'int8'}, 'no engine has int8 here'),
+    ],
+)
+def test_an_engine_that_cannot_serve_is_refused_and_never_replaced(
+    model: Model, request_: dict[str, str], words: str
+) -> None:
+    with pytest.raises(DeviceError, match=words):
+        build_engine(model, EngineRequest(**request_))
+
+
+@pytest.mark.parametrize(
+    ('request_', 'words'),
+    [
+        ({'engine': 'onnx'}, "engine 'onnx' is not known: expected one of auto, torch"),
+        ({'precision': 'half'}, "precision 'half' is not known"),
+        ({'engine': 'torch', 'precision': 'int8'}, 'engine torch has no int8'),
+        ({'engine': 'openvino', 'precision': 'float16'}, 'engine openvino has no float16'),
+    ],
+)
+def test_unknown_names_and_combinations_are_refused(request_: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        EngineRequest(**request_)
+
+
+def test_an_engine_file_beside_the_model_is_found(model: Model, tmp_path: Path) -> None:
+    written = _write(model, _record(model), tmp_path)
+    found, why_not = find_engine_file(model, _record(model))
+    assert found == written
+    assert why_not == ''
+    assert written.path('.pt2') == model.path.parent / 'tiny.torch-float32.pt2'
+
+
+def test_where_the_models_folder_cannot_be_written_engine_files_lie_in_the_cache(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = model.path.resolve().parent
+    monkeypatch.setattr(files, '_writable', lambda folder: folder != beside)
+    (tmp_path / 'cache' / 'monodepth2_ros' / model.sha256[:16]).mkdir(parents=True)
+    written = _write(model, _record(model), tmp_path)
+    assert written.stem.is_relative_to(tmp_path / 'cache')
+    assert find_engine_file(model, _record(model))[0] == written
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'model_sha256': '0' * 64}, 'is of another model'),
+        ({'library': 'torch 1.0'}, r'is of another version \(torch 1\.0, not torch'),
+        ({'machine': 'a 6502'}, 'is of another processor'),
+    ],
+)
+def test_a_foreign_engine_file_is_not_run_and_the_reason_is_said(
+    model: Model, tmp_path: Path, changes: dict[str, str], words: str
+) -> None:
+    _write(model, _record(model, **changes), tmp_path)
+    chosen = build_engine(model, EngineRequest(engine='torch', device='cpu', precision='float32'))
+    assert chosen.engine.name == 'torch float32'
+    assert re.search(words, chosen.reason)
+
+
+@pytest.mark.parametrize('damaged', ['.pt2', '.json'])
+def test_a_damaged_engine_file_is_not_run_and_is_replaced_by_the_next_export(
+    model: Model, tmp_path: Path, damaged: str
+) -> None:
+    written = _write(model, _record(model), tmp_path)
+    written.path(damaged).write_bytes(b'half a')
+    chosen = build_engine(model, EngineRequest(engine='torch', device='cpu', precision='float32'))
+    assert chosen.engine.name == 'torch float32'
+    assert 'is damaged' in chosen.reason
+    again = _write(model, _record(model), tmp_path)
+    assert find_engine_file(model, _record(model))[0] == again
+
+
+def test_a_compiled_network_is_run_and_named(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(model, dataclasses.replace(_record(model), mean_difference=0.0012), tmp_path)
+    answer = torch.full((1, 1, 64, 96), 0.5)
+    monkeypatch.setattr(
+        'monodepth2_ros.inference.engines.torch.load_package', lambda path: lambda image: answer
+    )
+    chosen = build_engine(model, EngineRequest(engine='torch', device='cpu', precision='float32'))
+    assert chosen.engine.name == 'torch float32, compiled'
+    assert 'exported, 0.12 % from float32 on average' in chosen.reason
+    np.testing.assert_array_equal(chosen.engine.infer(example_image(model.depth_net)), 0.5)
+
+
+class _Half(torch.nn.Module):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.float().mean(1, keepdim=True) / 2.0
+
+
+def test_what_is_compiled_ahead_of_time_loads_and_computes_the_same(tmp_path: Path) -> None:
+    image = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
+    try:
+        compiled.compile_package(_Half(), image, tmp_path / 'half.pt2')
+    except ConfigError as err:
+        pytest.skip(str(err))
+    network = compiled.load_package(tmp_path / 'half.pt2')
+    torch.testing.assert_close(network(image), _Half()(image))
+
+
+def test_without_a_compiler_compiling_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv('CXX', raising=False)
+    monkeypatch.setattr(compiled.shutil, 'which', lambda name: None)
+    with pytest.raises(ConfigError, match=r'needs a C\+\+ compiler: install g\+\+'):
+        compiled.compile_package(_Half(), torch.zeros(1, 3, 8, 8), tmp_path / 'half.pt2')
+
+
+def test_a_package_that_does_not_load_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / 'drive.pt2'
+    path.write_bytes(b'no package')
+    with pytest.raises(DeviceError, match=r'drive\.pt2 does not load'):
+        compiled.load_package(path)
+
+
+def test_on_a_cpu_a_program_runs_as_it_is() -> None:
+    def program(image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (image + 1,)
+
+    assert on_device(program, (torch.zeros(2),), CPU) is program

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fit an int8 network to the frames of a recording (post-training quantisation by NNCF)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from monodepth2_ros.errors import ExportError
+from monodepth2_ros.inference.engines.openvino import load_openvino
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import torch
+
+# The head's 255 steps would show in the depth.
+_HEAD = r'.*net\.decoder\.heads.*'
+_ENCODER = r'.*net\.encoder.*'
+
+
+def quantise(
+    path: Path, images: Sequence[torch.Tensor], target: Path, *, encoder: bool = True
+) -> Path:
+    """Quantise a converted network.
+
+    Args:
+        path: an ``.xml`` file from ``openvino.convert``.
+        images: uint8 [1, 3, h, w] each, typical of what the network will see.
+        target: the ``.xml`` file to write, with a ``.bin`` file beside it.
+        encoder: whether the encoder is quantised, too.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        ExportError: the package nncf is missing.
+    """
+    openvino = load_openvino()
+    if importlib.util.find_spec('nncf') is None:
+        raise ExportError('int8 needs the package nncf: pip install nncf')
+    nncf = importlib.import_module('nncf')
+    nncf.set_log_level(logging.ERROR)
+    samples = [image.permute(0, 2, 3, 1).contiguous().numpy() for image in images]
+    # Its bars of progress are no part of what the command prints.
+    with contextlib.redirect_stdout(sys.stderr):
+        network = nncf.quantize(
+            openvino.Core().read_model(str(path)),
+            nncf.Dataset(samples),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(samples),
+            ignored_scope=nncf.IgnoredScope(patterns=[_HEAD] if encoder else [_HEAD, _ENCODER]),
+        )
+    openvino.save_model(network, str(target), compress_to_fp16=False)
+    return target
