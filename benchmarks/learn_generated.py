@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learns from generated drives without labels, and judges depth and motion in other streets.
 
-Usage: learn_generated.py OUT [--config NAME] [--drives N] [--frames N] [--set KEY=VALUE ...]
+Usage: learn_generated.py OUT [--pair] [--drives N] [--frames N] [--set KEY=VALUE ...]
+
+One camera alone, or with ``--pair`` a rectified pair: then depth first learns from the pair, which
+also sees what moves or waits with the vehicle, and goes on together with the motion.
 
 Generates drives through different streets, trains on all but the last two, and judges those two:
 depth on every eighth frame against exact depth (1e-3 to 80 m, each frame scaled to the median of
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -32,38 +36,90 @@ from monodepth2_ros.model_file import load_model
 
 _JUDGED_EVERY = 8
 _LEAST_STEP_M = 0.1
-_FIRST_TEST_SEED = 101
-_TESTS = 2
+_TEST_SEEDS = (101, 102)
+_TEST_FRAMES = 200
+_BASELINE_M = 0.54
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One training."""
+
+    name: str
+    """Of its run's folder."""
+    config: str
+    """Name of its configuration."""
+    changes: tuple[str, ...]
+    """What differs from that configuration."""
+
+
+_ALONE = (
+    Stage(
+        name='run',
+        config='edge_320x96',
+        changes=('optimisation.epochs=12', 'optimisation.lr_drop_epoch=8'),
+    ),
+)
+_PAIR = (
+    Stage(
+        name='pair',
+        config='edge_stereo_320x96',
+        changes=('mode=stereo', 'triplets.keep_standstill=true', 'optimisation.epochs=4'),
+    ),
+    Stage(
+        name='run',
+        config='edge_stereo_320x96',
+        changes=(
+            'network.pose_weights=imagenet',
+            'optimisation.epochs=2',
+            'optimisation.lr_drop_epoch=1',
+        ),
+    ),
+)
 
 
 def main() -> None:
     """Generate, train, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
-    parser.add_argument('--config', default='edge_320x96')
-    parser.add_argument('--drives', type=int, default=6, help='to train on')
-    parser.add_argument('--frames', type=int, default=200, help='of each drive')
+    parser.add_argument('--pair', action='store_true', help='train with a second camera')
+    parser.add_argument('--drives', type=int, default=12, help='to train on')
+    parser.add_argument('--frames', type=int, default=100, help='of each drive to train on')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     started_s = time.monotonic()
-    network = read_config(args.config, args.set).network
-    seeds = (*range(1, args.drives + 1), *range(_FIRST_TEST_SEED, _FIRST_TEST_SEED + _TESTS))
+    stages = _PAIR if args.pair else _ALONE
+    network = read_config(stages[-1].config, args.set).network
     size = {'width': network.width, 'height': network.height}
-    drives = [generated_drive(args.out, seed, frames=args.frames, **size) for seed in seeds]
-    run = args.out / 'run'
+    baseline_m = _BASELINE_M if args.pair else 0.0
+    training = [
+        generated_drive(args.out, seed, frames=args.frames, baseline_m=baseline_m, **size)
+        for seed in range(1, args.drives + 1)
+    ]
+    tests = [generated_drive(args.out, seed, frames=_TEST_FRAMES, **size) for seed in _TEST_SEEDS]
     generated_s = time.monotonic()
-    if not (run / 'model.safetensors').exists():
-        training = [str(drive) for drive in drives[:-_TESTS]]
-        options = ('--config', args.config, *set_options(args.set))
-        call_verb('train', *training, '--out', str(run), *options)
+    run = _train(args, training, stages)
     trained_s = time.monotonic()
-    _report(run, drives, args.out)
+    _report(run, training, tests, args.out)
     made_s, learnt_s = generated_s - started_s, trained_s - generated_s
     print(f'\ngenerated in {made_s:.0f} s, trained in {learnt_s:.0f} s')
 
 
-def _report(run: Path, drives: list[Path], out: Path) -> None:
-    training, tests = drives[:-_TESTS], drives[-_TESTS:]
+def _train(args: argparse.Namespace, training: list[Path], stages: tuple[Stage, ...]) -> Path:
+    """Train stage after stage, each from the weights of the one before; gives the last run."""
+    weights: tuple[str, ...] = ()
+    for stage in stages:
+        run = args.out / stage.name
+        model = run / 'model.safetensors'
+        if not model.exists():
+            sources = [str(drive) for drive in training]
+            options = ('--config', stage.config, *set_options((*stage.changes, *args.set)))
+            call_verb('train', *sources, '--out', str(run), *options, *weights)
+        weights = ('--weights', str(model))
+    return run
+
+
+def _report(run: Path, training: list[Path], tests: list[Path], out: Path) -> None:
     others = [f.true_m for drive in training for f in islice(true_frames(drive), 0, None, 4)]
     inside = np.ones(others[0].shape, np.bool_)
     judgements = {}

@@ -26,10 +26,13 @@ def set_options(changes: Iterable[str]) -> tuple[str, ...]:
     return tuple(word for change in changes for word in ('--set', change))
 
 
-def generated_drive(out: Path, seed: int, *, frames: int, width: int, height: int) -> Path:
+def generated_drive(
+    out: Path, seed: int, *, frames: int, width: int, height: int, baseline_m: float = 0.0
+) -> Path:
     """The bag of a generated drive in a folder, made unless it is there."""
     bag = out / f'drive_{seed}'
     if not bag.exists():
         size = size_options(width, height)
-        call_verb('generate', str(bag), '--seed', str(seed), '--frames', str(frames), *size)
+        world = ('--seed', str(seed), '--frames', str(frames), '--baseline-m', str(baseline_m))
+        call_verb('generate', str(bag), *world, *size)
     return bag
