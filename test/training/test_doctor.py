@@ -73,6 +73,7 @@ def test_json_holds_every_line_with_its_level_and_facts(capsys, tmp_path):
     assert (status, document['level']) == (0, 'warn')
     assert checks['model']['level'] == 'warn'  # a model without scale
     assert (checks['model']['facts']['width'], checks['model']['facts']['scale']) == (96, None)
+    assert checks['engine']['facts']['milliseconds'] > 0.0
     assert checks['memory']['facts']['total_bytes'] > 0
     assert checks['engines']['facts']['torch']
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from monodepth2_training.doctor.check import Check
 
 HELP = (
-    'Examine this machine: processor, memory, device, engines; with --model the model file; with '
+    'Examine this machine: processor, memory, device, engines; with --model the model file, and '
+    'the network once with the engine that a node would take; with '
     '--calibration or a camera_info beside --topic, whether the camera is that of the training; '
     'ROS, whether large messages get through the middleware (tried with two processes), and with '
     '--topic the rate and quality of service of a camera. One line each. Exit status 1 if any of '
@@ -50,7 +51,7 @@ def _checks(args: argparse.Namespace) -> list[Check]:
     """All lines, in the order in which they are printed."""
     from monodepth2_ros.geometry.calibration_file import load_calibration
     from monodepth2_training.doctor import machine, ros
-    from monodepth2_training.doctor.model import match_camera, read_model
+    from monodepth2_training.doctor.model import match_camera, read_model, try_engine
 
     found = [machine.system(), machine.memory(), machine.device(args.device), machine.engines()]
     facts, reason = (None, '') if args.no_ros else ros.ask(args.topic, duration_s=args.seconds)
@@ -61,6 +62,8 @@ def _checks(args: argparse.Namespace) -> list[Check]:
     if args.model:
         model, check = read_model(args.model)
         found.append(check)
+        if model is not None:
+            found.append(try_engine(model, args.device))
         if model is not None and calibration is not None:
             found.append(match_camera(model, calibration, origin))
     if facts is not None:

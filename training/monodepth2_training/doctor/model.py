@@ -41,6 +41,32 @@ def read_model(path: str) -> tuple[Model | None, Check]:
     return model, Check(name='model', level=level, text=text, facts=facts)
 
 
+def try_engine(model: Model, device: str) -> Check:
+    """Run the network once with the engine that ``engine: auto`` takes for this model."""
+    from time import perf_counter
+
+    from monodepth2_ros.inference.estimator import DepthEstimator
+
+    try:
+        estimator = DepthEstimator.load(model.path, engine='auto', device=device, precision='auto')
+        estimator.warm_up()
+        begin_s = perf_counter()
+        estimator.warm_up()
+        took_ms = 1e3 * (perf_counter() - begin_s)
+    except (Monodepth2Error, OSError) as err:
+        return Check(name='engine', level=Level.ERROR, text=str(err))
+    engine = estimator.engine
+    reason = estimator.device_reason.partition('; ')[2]  # the device has a line of its own
+    text = f'{engine.name} on {engine.device_name}, {took_ms:.0f} ms a frame ({reason})'
+    facts: dict[str, object] = {
+        'engine': engine.name,
+        'device': engine.device_name,
+        'milliseconds': took_ms,
+    }
+    estimator.close()
+    return Check(name='engine', level=Level.OK, text=text, facts=facts)
+
+
 def match_camera(model: Model, calibration: CameraCalibration, origin: str) -> Check:
     """Compare a camera with that of the training images.
 
