@@ -50,6 +50,12 @@ class Rectifier:
         map_x[~self.valid] = map_y[~self.valid] = -2.0
         self._maps = cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
 
+    def sources_px(self) -> NDArray[np.float32]:
+        """Column and row in the raw image of each pixel, float32 [H, W, 2]; -2 where not valid."""
+        whole, fraction = self._maps
+        steps = np.stack((fraction & 31, fraction >> 5), axis=-1)
+        return np.asarray(whole + steps / 32.0, np.float32)
+
     def rectify(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Rectify one image, bilinearly.
 

@@ -17,7 +17,7 @@ from monodepth2_ros.images.compressed import (
     reducible_size,
 )
 from monodepth2_ros.images.messages import DEFAULT_MAX_PIXELS, CompressedImage, RawImage
-from monodepth2_ros.images.raw import SUPPORTED_ENCODINGS, decode, decode_unexpanded
+from monodepth2_ros.images.raw import SUPPORTED_ENCODINGS, decode, decode_unexpanded, rows_of
 
 __all__ = [
     'DEFAULT_MAX_PIXELS',
@@ -31,4 +31,5 @@ __all__ = [
     'decode_unexpanded',
     'exact_reduction',
     'reducible_size',
+    'rows_of',
 ]

@@ -124,6 +124,18 @@ def decode(image: RawImage, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> NDArray[
     return _decode(image, max_pixels, _LAYOUTS.get(image.encoding))
 
 
+def rows_of(image: RawImage, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> pixels.Rows:
+    """View the rows of a raw image without their padding, checked as ``decode`` checks them.
+
+    Returns:
+        uint8 or uint16 [R, samples]; may be read-only.
+
+    Raises:
+        ImageError: as ``decode``.
+    """
+    return _checked_rows(image, max_pixels, _LAYOUTS.get(image.encoding))[0]
+
+
 def decode_unexpanded(
     image: RawImage, *, max_pixels: int = DEFAULT_MAX_PIXELS
 ) -> NDArray[np.uint8]:
@@ -143,16 +155,24 @@ def decode_unexpanded(
 
 def _decode(image: RawImage, max_pixels: int, layout: _Layout | None) -> NDArray[np.uint8]:
     """Check the message and convert its rows."""
-    check_size(image.width, image.height, max_pixels)
-    if layout is None:
-        raise UnsupportedEncodingError(_unsupported(image.encoding))
-    _check_parity(image, layout)
+    rows, layout = _checked_rows(image, max_pixels, layout)
     try:
-        return layout.to_rgb(_rows(image, layout))
+        return layout.to_rgb(rows)
     except cv2.error as err:
         raise ImageError(
             f'{_describe(image)} cannot be converted to RGB by OpenCV: {str(err).strip()}'
         ) from err
+
+
+def _checked_rows(
+    image: RawImage, max_pixels: int, layout: _Layout | None
+) -> tuple[pixels.Rows, _Layout]:
+    """Check the message, and view its rows."""
+    check_size(image.width, image.height, max_pixels)
+    if layout is None:
+        raise UnsupportedEncodingError(_unsupported(image.encoding))
+    _check_parity(image, layout)
+    return _rows(image, layout), layout
 
 
 def _rows(image: RawImage, layout: _Layout) -> pixels.Rows:

@@ -25,10 +25,13 @@ from monodepth2_ros.images import (
     decode_compressed,
     exact_reduction,
     reducible_size,
+    rows_of,
 )
+from monodepth2_ros.inference.device_frames import DeviceFrames
+from monodepth2_ros.inference.frame_program import CHANNELS
 from monodepth2_ros.inference.preprocess import full_window
 from monodepth2_ros.inference.products import Products, Timings, Wanted
-from monodepth2_ros.inference.rendering import DepthMaker, Renderer
+from monodepth2_ros.inference.rendering import DepthMaker, Renderer, paint
 from monodepth2_ros.inference.scale_keeper import ScaleKeeper
 from monodepth2_ros.inference.settings import Settings
 from monodepth2_ros.inference.views import View, Views
@@ -70,14 +73,24 @@ class FramePipeline:
         *,
         decoder: Decoder | None = None,
         keeper: ScaleKeeper | None = None,
+        device_frames: DeviceFrames | None = None,
     ) -> None:
-        """Start without a camera; the first frame brings it."""
+        """Start without a camera; the first frame brings it.
+
+        Args:
+            estimator: computes stage by stage.
+            settings: what is chosen about the results.
+            decoder: see the class.
+            keeper: see the class.
+            device_frames: computes whole frames on a device instead, where it can.
+        """
         self.settings = settings or Settings()
         self.decoder = decoder
         self.keeper = keeper
         self._estimator = estimator
         self._views = Views()
         self._renderer = Renderer(estimator)
+        self._device_frames = device_frames
 
     def process(
         self,
@@ -98,6 +111,8 @@ class FramePipeline:
         """
         if not wanted:
             return Products()
+        if self._device_frames is not None and self._device_frames.serve(self.settings):
+            return self._on_device(self._device_frames, image, calibration, wanted)
         settings, watch = self.settings, _Stopwatch()
         reduction = self._reduction(image, calibration, wanted, settings)
         rgb = self._decode(image, settings.max_pixels, reduction)
@@ -126,6 +141,47 @@ class FramePipeline:
             postprocess=watch.lap_s(),
         )
         return replace(products, timings_s=timings)
+
+    def _on_device(
+        self,
+        frames: DeviceFrames,
+        image: RawImage | CompressedImage,
+        calibration: CameraCalibration | None,
+        wanted: Wanted,
+    ) -> Products:
+        """Compute the wanted results on a device; only what it cannot read is decoded here.
+
+        A scale that is measured live takes effect with the frame after the one that told it.
+        """
+        settings, watch = self.settings, _Stopwatch()
+        rows, encoding, width = self._rows(image, settings.max_pixels)
+        decode_s = watch.lap_s()
+        view = self._view(calibration, width, rows.shape[0])
+        if self.keeper is not None:
+            self.keeper.begin(view)
+            settings = replace(settings, scale=self.keeper.scale)
+        points = wanted.points and view.camera is not None
+        frame = frames.compute(rows, encoding, view, settings, points=points)
+        infer_s = watch.lap_s()
+        if self.keeper is not None:
+            self.keeper.watch(_pixels(frame.seen), frame.disparity, view)
+        return Products(
+            depth=frame.depth if wanted.depth else None,
+            camera=view.camera,
+            points=frame.points,
+            color=paint(frame.depth, settings) if wanted.color else None,
+            notes=view.notes,
+            timings_s=Timings(decode=decode_s, infer=infer_s, postprocess=watch.lap_s()),
+        )
+
+    def _rows(
+        self, image: RawImage | CompressedImage, max_pixels: int
+    ) -> tuple[NDArray[np.uint8], str, int]:
+        """Rows that a device reads, their encoding, and the width of the image."""
+        if isinstance(image, RawImage) and image.encoding in CHANNELS:
+            return rows_of(image, max_pixels=max_pixels), image.encoding, image.width
+        rgb = self._decode(image, max_pixels, 1)
+        return rgb.reshape(rgb.shape[0], -1), 'rgb8', rgb.shape[1]
 
     def _view(self, calibration: CameraCalibration | None, width: int, height: int) -> View:
         """The view of images of that size."""

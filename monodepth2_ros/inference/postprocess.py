@@ -45,8 +45,8 @@ def upsample_inverse_depth(
     smooth = cv2.resize(inverse_depth, size, interpolation=cv2.INTER_LINEAR)
     jumps = _jumps(inverse_depth, max_ratio)
     if jumps.any():
-        rows, blocks_y = _sources(height, inverse_depth.shape[0])
-        columns, blocks_x = _sources(width, inverse_depth.shape[1])
+        rows, blocks_y = upsampling_sources(height, inverse_depth.shape[0])
+        columns, blocks_x = upsampling_sources(width, inverse_depth.shape[1])
         nearest = inverse_depth.take(rows, axis=0).take(columns, axis=1)
         cv2.copyTo(nearest, jumps.take(blocks_y, axis=0).take(blocks_x, axis=1), smooth)
     return np.asarray(smooth, np.float32)
@@ -62,7 +62,7 @@ def _jumps(inverse_depth: NDArray[np.float32], max_ratio: float) -> NDArray[np.u
     return np.asarray(high > max_ratio * low).view(np.uint8)
 
 
-def _sources(wanted: int, available: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def upsampling_sources(wanted: int, available: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """For each wanted pixel, along one axis, the nearest pixel and the 2x2 block around it."""
     source = (np.arange(wanted) + 0.5) * (available / wanted)
     nearest = np.clip(np.floor(source), 0, available - 1)

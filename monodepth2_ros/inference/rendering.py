@@ -61,7 +61,7 @@ class Renderer:
             depth=depth if wanted.depth else None,
             camera=view.camera,
             points=self._points(depth, rgb, view, settings) if wanted.points else None,
-            color=_color(depth, settings) if wanted.color else None,
+            color=paint(depth, settings) if wanted.color else None,
             rgb=rgb,
             notes=view.notes,
         )
@@ -100,8 +100,8 @@ class Renderer:
         return self._packer.pack(depth, rgb)
 
 
-def _color(depth: NDArray[np.float32], settings: Settings) -> NDArray[np.uint8]:
-    """The picture of the depth."""
+def paint(depth: NDArray[np.float32], settings: Settings) -> NDArray[np.uint8]:
+    """The picture of a depth image, uint8 [H, W, 3] BGR."""
     return colorize(
         depth,
         colormap=settings.colormap,

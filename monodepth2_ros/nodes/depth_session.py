@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from monodepth2_ros import memory
 from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.inference.device_frames import device_frames
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.inference.pipeline import FramePipeline, Settings
 from monodepth2_ros.inference.scale_keeper import ScaleKeeper
@@ -69,7 +70,11 @@ def load(parameters: NodeParameters) -> LoadedModel:
     estimator.warm_up()
     keeper = ScaleKeeper(estimator.description, parameters.scale_settings())
     pipeline = FramePipeline(
-        estimator, pipeline_settings(parameters), decoder=load_decoder(), keeper=keeper
+        estimator,
+        pipeline_settings(parameters),
+        decoder=load_decoder(),
+        keeper=keeper,
+        device_frames=device_frames(estimator),
     )
     memory.settle()
     return LoadedModel(estimator=estimator, pipeline=pipeline, keeper=keeper)

@@ -63,12 +63,21 @@ class ProgramEngine:
 
     def infer(self, image: torch.Tensor) -> NDArray[np.float32]:
         """Compute disparity float32 [h, w] of uint8 [1, 3, h, w]; see ``Engine.infer``."""
-        if self.network is None:
-            raise DeviceError(f'the engine on {self.device} is closed: load the model again')
+        self.open_network()
         work = f'inference at {image.shape[-1]}x{image.shape[-2]}'
         with torch.inference_mode(), device_errors(self.device, work), exact_float32():
             (disparity,) = self._run(image)
             return np.array(disparity[0, 0].numpy())
+
+    def open_network(self) -> Network:
+        """The network.
+
+        Raises:
+            DeviceError: the engine is closed.
+        """
+        if self.network is None:
+            raise DeviceError(f'the engine on {self.device} is closed: load the model again')
+        return self.network
 
     def memory_bytes(self) -> int:
         """Bytes of this process on a CPU (0 if the system does not say), of tensors on a GPU."""
