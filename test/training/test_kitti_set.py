@@ -133,6 +133,8 @@ def test_true_inverse_depth_scores_nothing_but_the_mounting_of_the_lidar(
     scores = improved.depth.methods[0].judgement.scores
     assert list(lidar.depth.methods[0].judgement.scores) == ['recording', 'frame']
     assert lidar.depth.methods[0].judgement.scores['frame'].mean.abs_rel < 0.03
+    assert [len(views) for views in (lidar.depth.best, lidar.depth.worst)] == [1, 1]
+    assert lidar.depth.best[0].name != lidar.depth.worst[0].name
     assert scores['metric'].mean.abs_rel < 2e-3
     assert scores['frame'].mean.delta_1 > 0.999
 

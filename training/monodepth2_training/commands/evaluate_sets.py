@@ -177,7 +177,11 @@ def _recorded(args: argparse.Namespace) -> Evaluation:
     with open_recording(args.bag, calibration=calibration) as recording:
         path = recorded_path(recording, camera=args.camera, every=args.every, limit=args.limit)
         results = _judged(args, [path])
-    facts = (('pictures', str(len(path.poses))), ('camera mounted', path.mounting))
+    facts = (
+        ('camera', path.topic),
+        ('pictures', str(len(path.poses))),
+        ('camera mounted', path.mounting),
+    )
     return evaluate_paths(results, model=args.model.name, facts=facts)
 
 

@@ -15,12 +15,22 @@ from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
 from monodepth2_training.evaluation.data_set import DataSet, SetFrame
-from monodepth2_training.evaluation.evaluation import DepthResult, Doubt, Evaluation, Method
-from monodepth2_training.evaluation.judgement import judge
+from monodepth2_training.evaluation.depth_errors import DepthLimits
+from monodepth2_training.evaluation.evaluation import (
+    DepthResult,
+    Doubt,
+    Evaluation,
+    FrameView,
+    Method,
+)
+from monodepth2_training.evaluation.judgement import Judgement, judge
 from monodepth2_training.evaluation.scoring import FramePairs, pair
 from monodepth2_training.evaluation.set_predictions import Predictions
+from monodepth2_training.report.depth_pictures import draw_frame
 
 Progress = Callable[[int, int], None]
+
+_SHOWN = 3
 
 
 def evaluate_set(
@@ -41,17 +51,11 @@ def evaluate_set(
     Raises:
         EvaluationError: no frame can be judged.
     """
-    frames = []
-    for done, frame in enumerate(data.frames, 1):
-        paired = judged_pixels(data, frame, predictions)
-        if paired is not None:
-            frames.append(paired)
-        if progress is not None:
-            progress(done, len(data.frames))
-    if not frames:
-        raise EvaluationError(_nothing(data))
+    frames = _all_pairs(data, predictions, progress)
     judgement = judge(frames, scale=predictions.scale, limits=data.limits)
     method = Method(name=predictions.name, judgement=judgement)
+    views = _views(data, frames, predictions, judgement)
+    shown = min(_SHOWN, max(1, len(frames) // 2))
     return Evaluation(
         title=f'{predictions.name} on {data.title}',
         kind=data.kind,
@@ -62,8 +66,30 @@ def evaluate_set(
             *facts,
         ),
         doubts=_doubts(data, len(frames)),
-        depth=DepthResult(limits=data.limits, frames=frames, methods=(method, _constant(frames))),
+        depth=DepthResult(
+            limits=data.limits,
+            frames=frames,
+            methods=(method, _constant(frames, data.limits)),
+            best=views[:shown],
+            worst=views[: -shown - 1 : -1] if len(frames) > 1 else [],
+        ),
     )
+
+
+def _all_pairs(
+    data: DataSet, predictions: Predictions, progress: Progress | None
+) -> list[FramePairs]:
+    """The judged pixels of all frames that have enough of them."""
+    frames = []
+    for done, frame in enumerate(data.frames, 1):
+        paired = judged_pixels(data, frame, predictions)
+        if paired is not None:
+            frames.append(paired)
+        if progress is not None:
+            progress(done, len(data.frames))
+    if not frames:
+        raise EvaluationError(_nothing(data))
+    return frames
 
 
 def judged_pixels(data: DataSet, frame: SetFrame, predictions: Predictions) -> FramePairs | None:
@@ -82,6 +108,26 @@ def depth_of_size(
     inverse = cv2.resize(inverse_depth, (width, height), interpolation=how)
     with np.errstate(divide='ignore'):
         return np.asarray(np.float32(1.0) / inverse, np.float32)
+
+
+def _views(
+    data: DataSet, frames: list[FramePairs], predictions: Predictions, judgement: Judgement
+) -> list[FrameView]:
+    """Pictures of the best and the worst frames, best first; none where truth has another size."""
+    errors = [errors.abs_rel for errors in judgement.scores['frame'].frames]
+    order = np.argsort(errors, kind='stable').tolist()
+    ends = order if len(order) <= 2 * _SHOWN else [*order[:_SHOWN], *order[-_SHOWN:]]
+    files = {frame.name: frame for frame in data.frames}
+    views = []
+    for number in ends:
+        pairs, frame = frames[number], files[frames[number].name]
+        rgb = frame.read_picture()
+        if rgb.shape[:2] != (pairs.height, pairs.width):
+            continue
+        depth = depth_of_size(predictions.inverse_depth(frame), pairs.height, pairs.width)
+        name = f'{pairs.name}, abs_rel {errors[number]:.3f}'
+        views.append(FrameView(name=name, pictures=draw_frame(rgb, depth, pairs)))
+    return views
 
 
 def missing_doubts(data: DataSet) -> tuple[Doubt, ...]:
@@ -112,8 +158,8 @@ def _nothing(data: DataSet) -> str:
     return f'no frame of {data.title} has enough truth to be judged'
 
 
-def _constant(frames: list[FramePairs]) -> Method:
+def _constant(frames: list[FramePairs], limits: DepthLimits) -> Method:
     """The guess that all is equally far: pictures of several sizes have no common median map."""
     middle = float(np.median([np.median(frame.true_m) for frame in frames]))
     guesses = [frame.guessing(np.full((frame.height, frame.width), middle)) for frame in frames]
-    return Method(name='constant depth', judgement=judge(guesses, scale=1.0))
+    return Method(name='constant depth', judgement=judge(guesses, scale=1.0, limits=limits))

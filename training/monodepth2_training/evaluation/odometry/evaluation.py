@@ -74,7 +74,7 @@ def evaluate_paths(
 
 
 def _sentence(result: PathResult) -> str:
-    said = f'{result.name}: {result.ate_mean_m:.3f} +- {result.ate_std_m:.3f} m over five frames'
+    said = f'{result.name}: {result.ate_mean_m:.3f} ± {result.ate_std_m:.3f} m over five frames'
     if result.errors is None:
         return f'{said}.'
     share = 100.0 * result.errors.ape_rmse_m / max(result.length_m, 1e-9)

@@ -92,7 +92,7 @@ def recorded_path(
     if view.rectifier is not None and calibration is not None:
         rectified[:3, :3] = np.reshape(calibration.R, (3, 3)).T
     return RecordedPath(
-        name=f'{recording.path.name} {topic}',
+        name=recording.path.name,
         poses=pose_matrices(rows[first : first + count]) @ T_camera_to_vehicle @ rectified,
         mounting=mounting,
         recording=recording,
