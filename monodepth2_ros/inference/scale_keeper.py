@@ -199,10 +199,15 @@ class ScaleKeeper:
         return self.reading.value
 
     @property
+    def measured(self) -> ScaleReading:
+        """What was measured so far, whatever is used."""
+        return self._running.reading(self._clock_s())
+
+    @property
     def reading(self) -> ScaleReading:
         """The scale at this moment, and where it comes from."""
         if self.measures:
-            measured = self._running.reading(self._clock_s())
+            measured = self.measured
             if measured.is_known:
                 return measured
             given = self._given()

@@ -79,6 +79,22 @@ def test_methods_that_disagree_are_shown_and_nothing_is_written(
     assert 'nothing is written, because methods disagree' in said.err
 
 
+def test_a_doubtful_scale_is_shown_and_not_written(
+    monkeypatch: pytest.MonkeyPatch, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = model.read_bytes()
+    estimate = ScaleEstimate(
+        method='odometry', value=5637.0, spread=0.1, frames=80, doubts=('are they in metres?',)
+    )
+    assert (
+        _run(monkeypatch, model, [Measured(method='odometry', estimate=estimate)], '--write') == 1
+    )
+    assert model.read_bytes() == before
+    said = capsys.readouterr()
+    assert 'DOUBTFUL: are they in metres?' in said.out
+    assert 'nothing is written, because the scale is doubtful' in said.err
+
+
 def test_a_bag_without_any_help_fails_in_one_line_and_says_what_each_method_lacks(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

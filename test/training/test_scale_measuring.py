@@ -58,8 +58,7 @@ def test_millimetres_in_the_positions_are_doubted() -> None:
 def test_kilometres_an_hour_in_the_speed_are_doubted() -> None:
     doubts = odometry_doubts(_table(0.8 * np.arange(50), speed_m_s=28.8))
     assert doubts == (
-        'DOUBTFUL: positions move at 8 m/s, the odometry states 28.8 m/s: one of the two is not '
-        'in metres',
+        'positions move at 8 m/s, the odometry states 28.8 m/s: one of the two is not in metres',
     )
 
 

@@ -101,6 +101,13 @@ def test_an_odometry_that_stands_while_the_picture_moves_is_not_believed_at_all(
     assert '76 contradict the pictures' in travel.text()
 
 
+def test_positions_that_never_change_contradict_the_pictures_though_the_vehicle_turns() -> None:
+    yaw_rad = 0.002 * np.arange(40)
+    travel = _travel(_table(np.zeros(40), yaw_rad, np.full(40, 0.013)))
+    assert travel.known == 0
+    assert '76 contradict the pictures' in travel.text()
+
+
 def test_a_turn_on_the_spot_is_left_out() -> None:
     yaw_rad = np.zeros(40)
     yaw_rad[20:] = 0.5

@@ -76,15 +76,19 @@ def run(args: argparse.Namespace) -> int:
         found = measure(model, args.bag, Path(work), settings, say=_say)
     known = {m.method: m.estimate for m in found if m.estimate is not None}
     differing = disagreements(list(known.values()))
-    written = _write(model, known) if args.write and known and not differing else None
+    doubtful = any(estimate.doubts for estimate in known.values())
+    refused = bool(args.write and (differing or doubtful))
+    written = _write(model, known) if args.write and known and not refused else None
     before = model.description.scale
     summary = _summary(found, differing, before, written)
     print(json.dumps(summary, indent=2) if args.json else _text(found, differing, before, written))
     if not known:
         _say(f'error: no method gives a scale of {args.model} on {args.bag}')
-    elif args.write and differing:
+    elif refused and differing:
         _say('error: nothing is written, because methods disagree: choose one with --method')
-    return 0 if known and not (args.write and differing) else 1
+    elif refused:
+        _say('error: nothing is written, because the scale is doubtful: see above')
+    return 0 if known and not refused else 1
 
 
 def _write(model: Model, known: dict[str, ScaleEstimate]) -> Scale:
@@ -142,6 +146,7 @@ def _measured_lines(measured: Measured) -> list[str]:
         f'{measured.method}: {estimate.value:.4g} m per unit, spread {estimate.spread:.1%} over '
         f'{estimate.frames} frames or steps; {estimate.method}',
         *(f'  {note}' for note in estimate.notes if note),
+        *(f'  DOUBTFUL: {doubt}' for doubt in estimate.doubts),
     ]
 
 

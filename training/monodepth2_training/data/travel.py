@@ -27,6 +27,8 @@ LEVER_M = 2.0
 _MOST_LEVER_SHARE = 0.2
 _CONTRADICTION = 4.0
 _NOTHING_M = 1e-3
+# About the focal length of the cameras that vehicles have, in widths of their pictures.
+_MOTION_PER_RAD = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,20 +128,26 @@ class _Steps:
     def turning(self) -> Mask:
         """Where the camera may have gone quite another way than the odometry's origin."""
         least_m = np.maximum(self.length_m, _NOTHING_M)
-        return self.known & (self.turn_rad * LEVER_M > _MOST_LEVER_SHARE * least_m)
+        swings = self.turn_rad * LEVER_M > _MOST_LEVER_SHARE * least_m
+        return self.known & ~self.stuck & swings
+
+    @property
+    def stuck(self) -> Mask:
+        """Where the odometry stands still and the picture moves more than turning explains."""
+        stands = self.known & (self.length_m < _NOTHING_M) & (self.motion > STANDING_MOTION)
+        return stands & (_MOTION_PER_RAD * self.turn_rad < 0.5 * self.motion)
 
     @property
     def contradicting(self) -> Mask:
         """Where odometry and picture differ far more than near and far scenes explain."""
         straight = self.known & ~self.turning & (self.motion > STANDING_MOTION)
         if not straight.any():
-            return np.zeros(len(self.motion), bool)
+            return self.stuck
         typical_m = float(np.median(self.length_m[straight] / self.motion[straight]))
         moved = np.maximum(self.motion, STANDING_MOTION)
         too_far = self.length_m > _CONTRADICTION * typical_m * moved
         too_near = self.length_m * _CONTRADICTION < typical_m * self.motion
-        stands = (self.length_m < _NOTHING_M) & (self.motion > STANDING_MOTION)
-        return self.known & ~self.turning & (too_far | too_near | stands)
+        return self.known & ~self.turning & (too_far | too_near | self.stuck)
 
     @property
     def trusted(self) -> Mask:

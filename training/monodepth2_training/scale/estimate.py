@@ -34,6 +34,8 @@ class ScaleEstimate:
     """Frames, or steps between two, that it was found on."""
     notes: tuple[str, ...] = ()
     """What a user should know about it."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against it; empty if nothing does."""
 
     @property
     def uncertainty(self) -> float:
@@ -46,7 +48,7 @@ class ScaleEstimate:
 
 
 def estimate_scale(
-    values: Floats, method: str, notes: tuple[str, ...] = ()
+    values: Floats, method: str, notes: tuple[str, ...] = (), doubts: tuple[str, ...] = ()
 ) -> ScaleEstimate | None:
     """Estimate a scale from one value a frame.
 
@@ -54,6 +56,7 @@ def estimate_scale(
         values: float64 [N] in metres per network unit; those that are not finite are left out.
         method: in words.
         notes: passed on.
+        doubts: passed on.
 
     Returns:
         None where fewer than ``LEAST_FRAMES`` are left, or their median is no scale.
@@ -66,5 +69,5 @@ def estimate_scale(
         return None
     spread = NORMAL_PER_MAD * float(np.median(np.abs(known - middle))) / middle
     return ScaleEstimate(
-        method=method, value=middle, spread=spread, frames=len(known), notes=notes
+        method=method, value=middle, spread=spread, frames=len(known), notes=notes, doubts=doubts
     )

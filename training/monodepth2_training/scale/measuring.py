@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from monodepth2_ros.model_file import Model
     from monodepth2_training.data.frame_store import FrameStore
 
+_MOSTLY = 0.8
+
 METHODS = ('odometry', 'ground', 'lidar')
 """Names of the methods."""
 
@@ -143,8 +145,9 @@ class _Measuring:
         if not travel.known:
             raise _Unusable(travel.text())
         ratios = by_odometry.metres_per_unit(networks, store, samples)
-        notes = (travel.text(), *travel.clock_lines(), *odometry_doubts(store.frames(0)))
-        return self._estimate(ratios.ravel(), 'odometry against the pose network', notes)
+        notes = (travel.text(), *travel.clock_lines())
+        doubts = odometry_doubts(store.frames(0))
+        return self._estimate(ratios.ravel(), 'odometry against the pose network', notes, doubts)
 
     def by_ground(self) -> ScaleEstimate:
         """The camera's height over that of its depth."""
@@ -157,6 +160,8 @@ class _Measuring:
             model.depth_net, model.description.depth_range, store, frames, normal=mounting.normal
         )
         missing = [f'{n} frames: {reason}' for reason, n in heights.reasons.most_common()]
+        if sum(heights.reasons.values()) > _MOSTLY * len(frames):
+            missing.append('does the camera look along the ground, the right way up?')
         pitch = f'the camera looks {heights.pitch_deg:+.1f} degrees down'
         method = f'camera {mounting.height_m:.3g} m above the ground ({mounting.origin})'
         return self._estimate(mounting.height_m / heights.height_units, method, (pitch, *missing))
@@ -179,9 +184,13 @@ class _Measuring:
         return self._estimate(ratios, f'{kind} of {frames.topic}', notes)
 
     def _estimate(
-        self, values: NDArray[np.float64], method: str, notes: tuple[str, ...]
+        self,
+        values: NDArray[np.float64],
+        method: str,
+        notes: tuple[str, ...],
+        doubts: tuple[str, ...] = (),
     ) -> ScaleEstimate:
-        found = estimate_scale(values, method, notes)
+        found = estimate_scale(values, method, notes, doubts)
         if found is None:
             known = int(np.isfinite(values).sum())
             told = '; '.join(notes)

@@ -40,13 +40,13 @@ def odometry_doubts(table: FrameTable) -> tuple[str, ...]:
     doubts = []
     if not _SLOWEST_M_S < pose_m_s < FASTEST_M_S:
         doubts.append(
-            f'DOUBTFUL: the positions move at {pose_m_s:.3g} m/s in the median, which no vehicle '
+            f'the positions move at {pose_m_s:.3g} m/s in the median, which no vehicle '
             'does: are they in metres?'
         )
     ratio = pose_m_s / stated_m_s
     if not 1.0 / _SAME_SPEED < ratio < _SAME_SPEED:
         doubts.append(
-            f'DOUBTFUL: positions move at {pose_m_s:.3g} m/s, the odometry states '
+            f'positions move at {pose_m_s:.3g} m/s, the odometry states '
             f'{stated_m_s:.3g} m/s: one of the two is not in metres'
         )
     return tuple(doubts)
