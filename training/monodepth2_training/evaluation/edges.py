@@ -22,7 +22,7 @@ _SIDE_PX, _TALL_PX = 7, 2
 _JUMP_RATIO, _JUMP_M = 1.2, 1.0
 _SPREAD_STEPS, _SPREAD = 6, 0.8
 _STRONG_PERCENTILE = 98.0
-_SIGNIFICANT = 3.5
+_SIGNIFICANT, _LEAST_GAIN = 3.5, 0.05
 FEWEST_JUMPS = 40
 """A frame with fewer says nothing."""
 FEWEST_FRAMES = 6
@@ -87,7 +87,7 @@ def better_place(fits: Sequence[Mapping[Place, float]], told: Place) -> Better[P
         told: the place at which they should.
 
     Returns:
-        None where no other place is better, or not in nearly all frames.
+        None where no other place is better by a twentieth, or not in nearly all frames.
     """
     common = [place for place in fits[0] if all(place in frame for frame in fits)] if fits else []
     if len(fits) < FEWEST_FRAMES or told not in common:
@@ -97,7 +97,8 @@ def better_place(fits: Sequence[Mapping[Place, float]], told: Place) -> Better[P
     best = int(table.mean(axis=0).argmax())
     gain = table[:, best] - as_told
     noise = float(gain.std(ddof=1)) / len(fits) ** 0.5
-    if common[best] == told or gain.mean() < _SIGNIFICANT * noise or gain.mean() <= 0.0:
+    least = max(_SIGNIFICANT * noise, _LEAST_GAIN * float(as_told.mean()))
+    if common[best] == told or gain.mean() <= least:
         return None
     return Better(
         place=common[best], fit=float(table[:, best].mean()), fit_as_told=float(as_told.mean())

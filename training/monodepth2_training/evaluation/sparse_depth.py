@@ -15,7 +15,9 @@ _REACH_ROWS, _REACH_COLUMNS = 0.02, 0.008
 """How far from a point it is looked for what hides it, as shares of the focal length: 1.1 degrees
 up and down, which spans the rings of a lidar of 64, and 0.5 degrees to the sides."""
 _HIDDEN_RATIO, _HIDDEN_M = 0.92, 0.5
-_FLAT = 2
+_FLAT = 0.0015
+"""Rows up and down of a side, as a share of the focal length: ground that lies a row higher is
+farther by as much as a surface behind another."""
 
 Depth = NDArray[np.float32]
 
@@ -58,12 +60,13 @@ def without_hidden(depth_m: Depth, camera: PinholeCamera) -> Depth:
     filled = np.where(np.isfinite(depth_m), depth_m, np.float32(np.inf))
     threshold = np.minimum(_HIDDEN_RATIO * depth_m, depth_m - np.float32(_HIDDEN_M))
     tall = max(2, round(_REACH_ROWS * camera.fy_px))
+    flat = round(_FLAT * camera.fy_px)
     wide = max(2, round(_REACH_COLUMNS * camera.fx_px))
     sides = (
         (tall, 0, wide // 2, wide // 2),
         (0, tall, wide // 2, wide // 2),
-        (_FLAT, _FLAT, wide, 0),
-        (_FLAT, _FLAT, 0, wide),
+        (flat, flat, wide, 0),
+        (flat, flat, 0, wide),
     )
     with np.errstate(invalid='ignore'):
         above, below, left, right = (_least(filled, *side) < threshold for side in sides)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``monodepth2 evaluate`` on bags: figures, reports, and truth that does not fit."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from monodepth2_training import cli
+from monodepth2_training.evaluation.depth_errors import METRICS
+from support.lidar_bag import scene, write_lidar_bag
+from support.make_bag import camera_info, image
+from support.tiny_model import write_tiny_model
+
+from monodepth2_ros.model_description import Scale
+from monodepth2_ros.recordings import RecordingWriter, cdr
+from monodepth2_ros.recordings.messages import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_IMAGE_TYPE,
+    IMAGE_TYPE,
+)
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an untrained model that believes in metres."""
+    path = tmp_path_factory.mktemp('model') / 'tiny.safetensors'
+    return write_tiny_model(path, scale=Scale(value=20.0, spread=0.0, frames=0, method='test'))
+
+
+def evaluate(model: Path, bag: Path, *options: str, capsys: pytest.CaptureFixture[str]) -> dict:
+    words = ('--model', str(model), '--bag', str(bag), '--threads', '1', '--json', *options)
+    assert cli.main(['evaluate', *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def said(document: dict) -> str:
+    return ' '.join(doubt['what'] + doubt['advice'] for doubt in document['doubts'])
+
+
+def test_a_lidar_gives_figures_and_three_reports(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag')
+    found = evaluate(model, bag, '--out', str(tmp_path / 'out'), capsys=capsys)
+    assert (found['schema'], found['kind'], found['doubts']) == (1, 'bag', [])
+    names = [method['name'] for method in found['depth']['methods']]
+    assert names == ['model', 'usual depth of each place', 'one depth everywhere']
+    errors = found['depth']['methods'][0]['errors']
+    assert list(errors) == ['metric', 'recording', 'frame']
+    assert set(errors['frame']) == set(METRICS)
+    assert len(found['depth']['frames']) == 12
+    assert json.loads((tmp_path / 'out' / 'evaluation.json').read_text()) == found
+    page = (tmp_path / 'out' / 'evaluation.html').read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert found['verdict'] in (tmp_path / 'out' / 'evaluation.md').read_text()
+    assert page.count('<svg') == 4
+
+
+def test_one_depth_everywhere_scores_what_it_must(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', frames=2, step_m=0.0)
+    found = evaluate(model, bag, '--keep-hidden', capsys=capsys)
+    true = scene(0.0)[1][::4, ::2].astype(np.float64)
+    expected = np.mean(np.abs(np.median(true) - true) / true)
+    constant = found['depth']['methods'][-1]['errors']
+    assert 'metric' not in constant
+    assert constant['frame']['abs_rel'] == pytest.approx(expected, rel=1e-4)
+    # Both frames are the same: what the other one holds is exactly right.
+    usual = found['depth']['methods'][1]['errors']['metric']
+    assert usual['abs_rel'] < expected / 3
+
+
+def test_a_clock_that_is_100_ms_late_is_found_and_can_be_set_right(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', late_ns=10**8)
+    found = evaluate(model, bag, capsys=capsys)
+    assert 'Do not believe the figures' in found['verdict']
+    assert 'stamped 100 ms too late' in said(found)
+    assert '--truth-delay-ms 100' in said(found)
+    assert evaluate(model, bag, '--truth-delay-ms', '100', capsys=capsys)['doubts'] == []
+
+
+def test_a_clock_of_another_hour_is_told_by_the_stamps(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', frames=4, late_ns=3600 * 10**9)
+    found = evaluate(model, bag, capsys=capsys)
+    assert found['depth'] is None
+    assert 'No truth is within 20 ms of a picture' in said(found)
+
+
+@pytest.mark.parametrize('yaw_deg', [1.5, -1.5])
+def test_a_turned_mounting_is_found_with_its_direction(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], yaw_deg: float
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', step_m=0.0, yaw_deg=yaw_deg)
+    side = 'left' if yaw_deg > 0 else 'right'
+    found = said(evaluate(model, bag, capsys=capsys))
+    assert re.search(rf'rims fit better 1\.[3-7] degrees to the {side}', found)
+
+
+def test_a_lidar_that_looks_elsewhere_gives_no_figures_and_the_reason(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', frames=3, yaw_deg=180.0)
+    found = evaluate(model, bag, capsys=capsys)
+    assert found['depth'] is None
+    assert 'None of 3 frames has 100 pixels with truth' in said(found)
+
+
+def test_a_lidar_without_tf_names_the_frames_and_takes_a_file(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', told=False)
+    found = evaluate(model, bag, capsys=capsys)
+    assert found['depth'] is None
+    assert "does not link 'lidar' to 'camera'" in said(found)
+    assert '--extrinsics FILE' in said(found)
+    assert 'no pose network' in said(found)
+    file = tmp_path / 'mounting.yaml'
+    file.write_text('translation_m: [0, 0, 0]\nquaternion_xyzw: [0.5, -0.5, 0.5, 0.5]\n')
+    found = evaluate(model, bag, '--extrinsics', str(file), capsys=capsys)
+    assert found['doubts'] == []
+    assert len(found['depth']['frames']) == 12
+
+
+def test_no_damaged_message_ends_the_evaluation(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compressed depth, of which one is no picture and one is of another size."""
+    depth = np.tile(np.linspace(1500, 9000, 48).astype(np.uint16)[:, None], (1, 64))
+    bag = tmp_path / 'bag'
+    with RecordingWriter(bag) as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic('/camera/camera_info', CAMERA_INFO_TYPE)
+        writer.add_topic('/camera/depth/image_rect/compressedDepth', COMPRESSED_IMAGE_TYPE)
+        for index, pixels in enumerate((depth, None, depth[:10], depth)):
+            stamp_ns = 10**18 + index * 10**8
+            writer.write('/camera/camera_info', stamp_ns, camera_info(stamp_ns))
+            writer.write('/camera/image_raw', stamp_ns, image(10 * index, stamp_ns))
+            packed = b'' if pixels is None else cv2.imencode('.png', pixels)[1].tobytes()
+            content = cdr.typestore().types[COMPRESSED_IMAGE_TYPE](
+                header=cdr.header(stamp_ns, 'camera'),
+                format='16UC1; compressedDepth png',
+                data=np.frombuffer(bytes(12) + packed, np.uint8),
+            )
+            data = cdr.serialize(content, COMPRESSED_IMAGE_TYPE)
+            writer.write('/camera/depth/image_rect/compressedDepth', stamp_ns, data)
+    found = evaluate(model, bag, capsys=capsys)
+    assert len(found['depth']['frames']) == 2
+    assert '1 frames cannot be read' in said(found)
+
+
+def test_a_bag_without_truth_says_so(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.write('/camera/image_raw', 0, image(0, 0))
+    found = evaluate(model, tmp_path / 'bag', capsys=capsys)
+    assert 'neither depth images nor a lidar' in said(found)
+
+
+@pytest.mark.parametrize(
+    'text', ['[]', 'matrix: [[1, 0], [0, 1]]', 'translation_m: [0, 0]', '{', 'quaternion_xyzw: 1']
+)
+def test_an_extrinsics_file_without_a_transform_is_refused(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (tmp_path / 'mounting.yaml').write_text(text)
+    options = ('--extrinsics', str(tmp_path / 'mounting.yaml'))
+    assert cli.main(['evaluate', '--model', str(model), '--bag', '.', *options]) == 2
+    assert 'extrinsics file' in capsys.readouterr().err
