@@ -7,6 +7,7 @@ Each part is logged as ``part: seconds`` before the node goes on as it always do
 from __future__ import annotations
 
 import time
+from importlib import import_module
 
 _BEGIN_S = time.monotonic()
 
@@ -20,11 +21,12 @@ def _part(name: str, since_s: float) -> float:
 def main() -> None:
     """Import, configure and activate with a watch in hand, then spin."""
     since_s = _BEGIN_S
-    import torch  # noqa: F401
+    import_module('torch')
 
     since_s = _part('import torch', since_s)
     import rclpy
-    import sensor_msgs.msg  # noqa: F401
+
+    import_module('sensor_msgs.msg')
 
     since_s = _part('import ROS', since_s)
     from monodepth2_ros.nodes import depth_node

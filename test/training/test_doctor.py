@@ -119,14 +119,15 @@ def test_the_camera_of_the_training_matches_at_any_size(model):
     for calibration in (CALIBRATION, double):
         check = match_camera(model, calibration, 'camera_info')
         assert check.level is Level.OK
-        assert check.facts == pytest.approx({'fx_ratio': 1.0, 'fy_ratio': 1.0})
+        assert check.facts == {'factor': pytest.approx(1.0), 'differences': []}
 
 
 def test_a_longer_lens_is_a_warning_with_its_factor(model):
     longer = replace(CALIBRATION, K=(150.0, 0.0, 95.5, 0.0, 150.0, 63.5, 0.0, 0.0, 1.0))
     check = match_camera(model, longer, 'front.yaml')
     assert check.level is Level.WARN
-    assert 'front.yaml: focal lengths 1.50 (x) and 1.50 (y) times' in check.text
+    assert check.text.startswith('front.yaml: the focal length is 75 px')
+    assert check.facts['factor'] == pytest.approx(1.5)
 
 
 def test_an_unusable_calibration_is_an_error(model):

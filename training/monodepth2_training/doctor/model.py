@@ -11,11 +11,8 @@ from monodepth2_ros.health import Level
 from monodepth2_training.doctor.check import Check
 
 if TYPE_CHECKING:
-    from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
+    from monodepth2_ros.geometry.camera import CameraCalibration
     from monodepth2_ros.model_file import Model
-
-CLOSE = 0.05
-"""Relative difference of two focal lengths, as shares of the image, that changes little."""
 
 
 def read_model(path: str) -> tuple[Model | None, Check]:
@@ -68,31 +65,27 @@ def try_engine(model: Model, device: str) -> Check:
 
 
 def match_camera(model: Model, calibration: CameraCalibration, origin: str) -> Check:
-    """Compare a camera with that of the training images.
+    """Compare what the network would be shown of a camera with that of the training images."""
+    from monodepth2_ros.inference.camera_match import match_cameras
+    from monodepth2_ros.inference.views import Views
 
-    Both are brought to the network's input size. Where the focal length there differs by a
-    factor, a network that never saw another one judges depth wrong by about that factor.
-    """
+    width, height = calibration.image_size
+    view = Views().view(calibration, width=width, height=height, rectify='auto')
+    if view.camera is None:
+        text = f'{origin}: {"; ".join(view.notes)}'
+        return Check(name='calibration', level=Level.ERROR, text=text)
     trained = model.description.camera
-    try:
-        live = calibration.checked().rectified_camera()
-    except Monodepth2Error as err:
-        return Check(name='calibration', level=Level.ERROR, text=f'{origin}: {err}')
     if trained is None:
         text = f'{origin} is usable; the model file does not say which camera it was trained on'
         return Check(name='calibration', level=Level.WARN, text=text)
-    size = model.description.network.width, model.description.network.height
-    ratios = _focal_ratios(live.resized(*size), trained.camera.resized(*size))
-    facts: dict[str, object] = {'fx_ratio': ratios[0], 'fy_ratio': ratios[1]}
-    text = (
-        f'{origin}: focal lengths {ratios[0]:.2f} (x) and {ratios[1]:.2f} (y) times those of '
-        'training, at the size of the network'
-    )
-    if max(abs(ratio - 1.0) for ratio in ratios) <= CLOSE:
+    seen, network = view.camera.cropped(view.window), model.description.network
+    match = match_cameras(trained, seen, width=network.width, height=network.height)
+    facts: dict[str, object] = {'factor': match.factor, 'differences': list(match.differences)}
+    if not match.differences:
+        text = f'{origin}: the camera of the training, or one like it'
         return Check(name='calibration', level=Level.OK, text=text, facts=facts)
-    text += '; depth will be off by about that factor: train on this camera, or set the scale'
+    text = (
+        f'{origin}: {"; ".join(match.differences)}. Depth changes by the factor '
+        f'{match.factor:.2f}, see camera_mismatch in docs/parameters.md'
+    )
     return Check(name='calibration', level=Level.WARN, text=text, facts=facts)
-
-
-def _focal_ratios(live: PinholeCamera, trained: PinholeCamera) -> tuple[float, float]:
-    return live.fx_px / trained.fx_px, live.fy_px / trained.fy_px
