@@ -95,7 +95,7 @@ class Bench:
     def engines(self) -> None:
         """Every engine, by its own benchmark and to its own page."""
         path = ROOT / 'benchmarks' / 'engines.py'
-        command = [sys.executable, str(path), '--out', str(self._args.out)]
+        command = [sys.executable, str(path), '--model', self._model, '--out', str(self._args.out)]
         subprocess.run(command, check=False)
 
     def nodes(self) -> None:
