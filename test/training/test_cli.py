@@ -126,7 +126,9 @@ def test_help_lists_the_verbs_without_importing_torch() -> None:
         assert f'\n    {verb} ' in done.stdout
 
 
-@pytest.mark.parametrize('verb', ['extract', 'generate', 'import', 'info', 'predict'])
+@pytest.mark.parametrize(
+    'verb', ['evaluate', 'extract', 'generate', 'import', 'info', 'predict', 'reproduce']
+)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([verb, '--help'])

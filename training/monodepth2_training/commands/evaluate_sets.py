@@ -26,7 +26,11 @@ _OPTIONS = tuple(f'--{name.replace("_", "-")}' for name in _SETS)
 
 def add_set_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of data sets."""
-    group = parser.add_argument_group('data sets, instead of --bag')
+    group = parser.add_argument_group(
+        'data sets, instead of --bag',
+        'All frames of a set are judged, by the rules of the published evaluations; --every, '
+        '--limit, --crop and the depth limits are for recordings.',
+    )
     for name, text in (
         ('--kitti', "KITTI's raw data: the folder with the days in it; needs --split"),
         ('--kitti-odometry', 'KITTI odometry: the folder with sequences and poses in it'),
