@@ -4,11 +4,16 @@
 A plane n . p = h is linear in inverse depth: for a pixel's ray r = (x/z, y/z, 1) it reads
 1 / z = (n / h) . r. It is sought in the lower part of the picture, by a robust fit, and believed
 only where enough of that part lies on it, it lies level, and the picture shows any texture there.
+
+One frame tells the plane's tilt badly, and an error of the tilt is one of the height. How a camera
+is mounted does not change, though: with the direction that tf tells, or the median of those that
+were found so far, only the height is left to be found in a frame.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,11 +37,13 @@ _COLUMNS = (0.2, 0.8)
 _MOST_POINTS = 1500
 _TRIES = 80
 _TOLERANCE = 0.06
+_HEIGHT_TOLERANCE = 0.1
+_HEIGHTS = 80
 _LEAST_SHARE = 0.5
 _LEAST_ROWS = 0.6
 _LEAST_GRADIENT = 0.8
 _MOST_TILT_DEG = 15.0
-_MOST_TILT_FROM_KNOWN_DEG = 5.0
+_DIRECTIONS = 60
 _REFINEMENTS = 3
 
 
@@ -75,12 +82,11 @@ class GroundFinder:
         Args:
             camera: of the depth, at its size.
             normal: unit vector [3] from the camera to the ground in its optical frame, where its
-                mounting is known; straight down by default, with more room for pitch and roll.
+                mounting is known; otherwise it is found on the way.
         """
         self.camera = camera
-        self._normal = DOWN if normal is None else np.asarray(normal, np.float64)
-        limit = _MOST_TILT_DEG if normal is None else _MOST_TILT_FROM_KNOWN_DEG
-        self._least_cosine = math.cos(math.radians(limit))
+        self._normal = None if normal is None else np.asarray(normal, np.float64)
+        self._found: deque[Floats] = deque(maxlen=_DIRECTIONS)
         rays = pixel_rays(camera).astype(np.float64)
         self._rays = np.dstack((rays, np.ones(rays.shape[:2])))
         self._below = _Region.of(camera, *_ROWS)
@@ -97,34 +103,29 @@ class GroundFinder:
         """
         if grey is not None and self._below.gradient(grey) < _LEAST_GRADIENT:
             return NoGround(reason=NO_TEXTURE)
-        found = self._plane(depth, self._below, self._normal)
-        if isinstance(found, NoGround):
-            hanging = self._plane(depth, self._above, -self._normal)
-            return found if isinstance(hanging, NoGround) else NoGround(reason=UPSIDE_DOWN)
-        return found
+        points, rows = self._below.points(depth, self._rays)
+        normal, reason = self._normal, NO_GROUND
+        if normal is None:
+            plane = _plane(points, rows, DOWN)
+            if isinstance(plane, str):
+                reason = plane
+            else:
+                self._found.append(plane)
+            normal = self._usual()
+        found = None if normal is None else _height(points, rows, normal)
+        if found is not None:
+            return found
+        above = _plane(*self._above.points(depth, self._rays), -DOWN)
+        if not isinstance(above, str):
+            return NoGround(reason=UPSIDE_DOWN)
+        return NoGround(reason=reason)
 
-    def _plane(
-        self, depth: NDArray[np.float32], region: _Region, normal: Floats
-    ) -> Ground | NoGround:
-        """The plane of a region of the picture, if it lies as it should."""
-        points, rows = region.points(depth, self._rays)
-        if len(points) < _MOST_POINTS // 4:
-            return NoGround(reason=NO_GROUND)
-        inverse = _robust_plane(points)
-        near = np.abs(points @ inverse - 1.0) < _TOLERANCE
-        share = float(near.mean())
-        if share < _LEAST_SHARE or not _spans(rows, near):
-            return NoGround(reason=NO_GROUND)
-        length = float(np.linalg.norm(inverse))
-        n = inverse / length
-        if float(n @ normal) < self._least_cosine:
-            return NoGround(reason=TILTED)
-        return Ground(
-            height_units=1.0 / length,
-            pitch_deg=math.degrees(math.asin(float(np.clip(n[2], -1.0, 1.0)))),
-            roll_deg=math.degrees(math.atan2(float(n[0]), float(n[1]))),
-            share=share,
-        )
+    def _usual(self) -> Floats | None:
+        """The median of the directions found so far; None without any."""
+        if not self._found:
+            return None
+        middle = np.median(np.array(self._found), axis=0)
+        return np.asarray(middle / np.linalg.norm(middle), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +157,42 @@ class _Region:
         """Mean difference of neighbouring pixels, in levels of 255."""
         part = grey[self.rows[0] : self.rows[-1] + 1, self.columns[0] : self.columns[-1] + 1]
         return float(np.abs(np.diff(part.astype(np.float32), axis=1)).mean())
+
+
+def _plane(points: Floats, rows: NDArray[np.intp], down: Floats) -> Floats | str:
+    """Direction [3] of the plane that points [N, 3] lie on, or why there is no level one."""
+    if len(points) < _MOST_POINTS // 4:
+        return NO_GROUND
+    inverse = _robust_plane(points)
+    near = np.abs(points @ inverse - 1.0) < _TOLERANCE
+    if float(near.mean()) < _LEAST_SHARE or not _spans(rows, near):
+        return NO_GROUND
+    n = inverse / np.linalg.norm(inverse)
+    level = float(n @ down) >= math.cos(math.radians(_MOST_TILT_DEG))
+    return np.asarray(n, np.float64) if level else TILTED
+
+
+def _height(points: Floats, rows: NDArray[np.intp], normal: Floats) -> Ground | None:
+    """The height above a plane of known direction at which most points [N, 3] lie."""
+    if len(points) < _MOST_POINTS // 4:
+        return None
+    heights = points @ normal
+    above = heights[heights > 0.0]
+    if len(above) < _LEAST_SHARE * len(heights):
+        return None
+    low, high = np.percentile(above, [5, 95]).tolist()
+    tried = np.geomspace(low, high, _HEIGHTS)
+    shares = (np.abs(heights / tried[:, None] - 1.0) < _HEIGHT_TOLERANCE).mean(axis=1)
+    near = np.abs(heights / tried[int(shares.argmax())] - 1.0) < _HEIGHT_TOLERANCE
+    share = float(near.mean())
+    if share < _LEAST_SHARE or not _spans(rows, near):
+        return None
+    return Ground(
+        height_units=float(np.median(heights[near])),
+        pitch_deg=math.degrees(math.asin(float(np.clip(normal[2], -1.0, 1.0)))),
+        roll_deg=math.degrees(math.atan2(float(normal[0]), float(normal[1]))),
+        share=share,
+    )
 
 
 def _robust_plane(points: Floats) -> Floats:

@@ -249,9 +249,11 @@ class ScaleKeeper:
         if height_m <= 0.0:
             self._running.hold(NO_HEIGHT)
             return
-        if self._finder is None or self._finder.camera != camera:
-            self._finder = GroundFinder(camera, normal=normal)
-        found = self._finder.find(depth, grey)
+        # tf may be heard meanwhile, in another thread.
+        finder = self._finder
+        if finder is None or finder.camera != camera:
+            finder = self._finder = GroundFinder(camera, normal=normal)
+        found = finder.find(depth, grey)
         if isinstance(found, NoGround):
             self._running.hold(found.reason)
         else:

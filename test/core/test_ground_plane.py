@@ -64,10 +64,26 @@ def test_nothing_known_is_no_ground() -> None:
     assert _found(np.full((96, 320), np.nan, np.float32)) == NoGround(reason=NO_GROUND)
 
 
-def test_a_slope_that_the_mounting_rules_out_is_not_level() -> None:
+def test_a_slope_that_the_mounting_rules_out_is_no_ground() -> None:
     down = np.array([0.0, 1.0, 0.0])
     assert isinstance(_found(_street(pitch_deg=9.0)), Ground)
-    assert _found(_street(pitch_deg=9.0), normal=down) == NoGround(reason=TILTED)
+    assert _found(_street(pitch_deg=9.0), normal=down) == NoGround(reason=NO_GROUND)
+
+
+def test_a_known_mounting_gives_the_height_where_the_tilt_of_the_depth_is_wrong() -> None:
+    down = np.array([0.0, 1.0, 0.0])
+    ground = _found(_street(pitch_deg=0.4), normal=down)
+    assert isinstance(ground, Ground)
+    assert ground.height_units == pytest.approx(HEIGHT, rel=0.08)
+
+
+def test_the_tilt_of_one_odd_frame_does_not_count_after_many_others() -> None:
+    finder = GroundFinder(CAMERA)
+    for _ in range(11):
+        finder.find(_street(pitch_deg=2.0))
+    odd = finder.find(_street(pitch_deg=2.3))
+    assert isinstance(odd, Ground)
+    assert odd.pitch_deg == pytest.approx(2.0, abs=0.05)
 
 
 def test_a_camera_that_hangs_upside_down_is_told() -> None:
