@@ -45,7 +45,7 @@ class EchoNode(Node):
     def _answer(self, header: Header) -> None:
         if self._answers is None:
             width, height = self._size
-            layout = LAYOUTS['xyzrgb']
+            layout = LAYOUTS['xyzrgb_compact']
             rows, columns = cloud_size(width, height, _STRIDE)
             points = PackedCloud(
                 data=np.zeros((rows, columns * layout.step), np.uint8), layout=layout

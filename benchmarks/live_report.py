@@ -22,6 +22,8 @@ class Results:
 
     command: str
     """The command line that measured it."""
+    model: str
+    """The network, in words."""
     bare: dict[str, Any] = field(default_factory=dict)
     """What ``bare_network`` printed."""
     one_by_one: dict[tuple[str, Source], Figures] = field(default_factory=dict)
@@ -86,8 +88,8 @@ def _head(results: Results) -> str:
     return (
         '# The whole node, live\n\n'
         f'`{results.command}`\n\n{machine()}\n\n'
-        'ResNet-18 at 640x192 with random weights; depth at the size of the image, cloud at '
-        'stride 2, no picture. Times run from the stamp of an image in one process to the '
+        f'{results.model}; depth at the size of the image, cloud at stride 2 with 16 bytes a '
+        'point, no picture. Times run from the stamp of an image in one process to the '
         'arrival of the last answer there, through DDS with the Fast DDS profile. *Plain* is '
         '`plain_node.py`: eager float32 at four scales, conversion as by cv_bridge, a structured '
         'array for each cloud. *Echo* computes nothing: it is the transport alone. CPU is the '

@@ -40,7 +40,10 @@ def main() -> None:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     rclpy.init()
-    results = Results(command=f'python benchmarks/run.py {" ".join(sys.argv[1:])}'.strip())
+    results = Results(
+        command=f'python benchmarks/run.py {" ".join(sys.argv[1:])}'.strip(),
+        model=str(args.model or 'ResNet-18 at 640x192 with random weights'),
+    )
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args, Path(folder), results)
         for mode in args.modes:
@@ -186,6 +189,8 @@ class Bench:
             'model': self._model,
             'image_transport': 'compressed' if jpeg else 'raw',
             'cloud_stride': 2,
+            # The layout of the plain node's cloud, so that both send the same bytes.
+            'cloud_fields': 'xyzrgb_compact',
             'engine': args.engine,
             'device': args.device,
             'threads': args.threads,
