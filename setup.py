@@ -40,8 +40,8 @@ setup(
         *shared_files('config'),
     ],
     install_requires=['setuptools'],
-    # colcon runs pytest only for a package that asks for it here. The others are what an engine or one
-    # kind of evaluation needs.
+    # colcon runs pytest only for a package that asks for it here. The others are what one engine
+    # or one kind of evaluation needs.
     extras_require={
         'test': ['pytest'],
         'openvino': ['openvino'],
