@@ -91,21 +91,20 @@ class TensorRtEngine(ProgramEngine):
 
 
 def _network(plan: Path, shape: torch.Size, device: torch.device) -> Network:
-    """The plan as a function of tensors on the GPU."""
+    """The plan as a function of tensors on the GPU, which are named as the export names them."""
     tensorrt = load_tensorrt()
     runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.WARNING))
     engine = runtime.deserialize_cuda_engine(plan.read_bytes())
     if engine is None:
         raise DeviceError(f'TensorRT cannot load {plan.name}: export the model again')
     context = engine.create_execution_context()
-    given, disparity = engine.get_tensor_name(0), engine.get_tensor_name(1)
     batch, _, height, width = shape
 
     def run(image: torch.Tensor) -> torch.Tensor:
         planes = image.contiguous()
         result = torch.empty((batch, 1, height, width), device=device)
-        context.set_tensor_address(given, planes.data_ptr())
-        context.set_tensor_address(disparity, result.data_ptr())
+        context.set_tensor_address('image', planes.data_ptr())
+        context.set_tensor_address('disparity', result.data_ptr())
         if not context.execute_async_v3(torch.cuda.current_stream(device).cuda_stream):
             raise DeviceError('TensorRT failed: export the model again')
         return result
