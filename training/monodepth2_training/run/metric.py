@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 400
 """No more validation samples than these are looked at."""
 
+NOT_LEARNT = 0.2
+"""A network unit that differs from a metre by more than this share is none; it is measured."""
+
 _MODEL = 'model.'
 
 
@@ -43,6 +46,9 @@ def checked_scale(
     found = estimate_scale(ratios.ravel(), scale.method)
     if found is None:
         return scale
+    if abs(found.value - scale.value) > max(NOT_LEARNT, found.spread) * scale.value:
+        method = 'odometry on validation steps: the velocity term is not learnt yet, train longer'
+        return dataclasses.replace(found.scale(), method=method)
     method = (
         f'{scale.method}; on {found.frames} validation steps odometry says '
         f'{found.value:.3f} m for each'
