@@ -10,7 +10,7 @@ from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.health import Finding
 from monodepth2_ros.nodes.middleware_check import command
 
-_NICENESS = '19'
+_NICENESS = '10'
 
 
 class SelfCheck:
@@ -38,7 +38,7 @@ class SelfCheck:
     def findings(self) -> list[Finding]:
         """What is to be said about the middleware: nothing while all is well or unknown."""
         self._collect()
-        if self._outcome is None or self._outcome.arrives:
+        if self._outcome is None or self._outcome.arrives or not self._outcome.sent:
             return []
         return [self._outcome.finding()]
 
