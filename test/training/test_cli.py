@@ -123,7 +123,7 @@ def test_help_lists_the_verbs_without_importing_torch() -> None:
     )
     assert done.stdout.splitlines()[-1] == '[]', done.stderr
     for verb in cli.VERBS:
-        assert f'\n    {verb} ' in done.stdout
+        assert f'\n    {verb}' in done.stdout
 
 
 @pytest.mark.parametrize(
