@@ -25,13 +25,13 @@ import torch
 from judge import judge_model, table, true_frames
 from monodepth2_training.config_files import read_config
 from monodepth2_training.data.frame_store import FrameStore
-from monodepth2_training.data.odometry import pose_matrices
 from monodepth2_training.model.depth_pose import ModelConfig
 from monodepth2_training.model.pose import rigid_transform
 from monodepth2_training.model.pose_net import build_pose_net
 from monodepth2_training.world.motion import T_camera_to_base
 from verbs import call_verb, generated_drive, set_options, size_options
 
+from monodepth2_ros.geometry.poses import pose_matrices
 from monodepth2_ros.model_file import load_model
 
 _JUDGED_EVERY = 8

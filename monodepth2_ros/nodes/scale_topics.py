@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from nav_msgs.msg import Odometry
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from monodepth2_ros.geometry.mounting import StaticFrames
+from monodepth2_ros.geometry.poses import pose_matrix
+from monodepth2_ros.geometry.static_frames import StaticFrames
 from monodepth2_ros.nodes.message_types import message_class, playing_qos
 
 if TYPE_CHECKING:
@@ -90,15 +92,13 @@ class ScaleTopics:
     def _on_transforms(self, message: Any) -> None:
         for item in message.transforms:
             place, turn = item.transform.translation, item.transform.rotation
-            self._frames.add(
-                item.header.frame_id.lstrip('/'),
-                item.child_frame_id.lstrip('/'),
-                (place.x, place.y, place.z),
-                (turn.x, turn.y, turn.z, turn.w),
-            )
+            row = np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w])
+            T_child_to_parent = pose_matrix(row)
+            if T_child_to_parent is not None:
+                self._frames.add(item.child_frame_id, item.header.frame_id, T_child_to_parent)
         self._mount()
 
     def _mount(self) -> None:
-        mounting = self._frames.mounting(self._camera_frame.lstrip('/'))
-        if mounting is not None:
-            self._keeper().mount(*mounting)
+        mounted = self._frames.mounted(self._camera_frame)
+        if mounted is not None:
+            self._keeper().mount(mounted.height_m, mounted.down)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.geometry.camera import PinholeCamera, Window
 from monodepth2_ros.geometry.depth import DepthRange
-from monodepth2_ros.geometry.mounting import StaticFrames
+from monodepth2_ros.geometry.poses import pose_matrix
 from monodepth2_ros.geometry.projection import pixel_rays
+from monodepth2_ros.geometry.static_frames import StaticFrames
 from monodepth2_ros.inference.scale_keeper import (
     NO_HEIGHT,
     NO_ODOMETRY,
@@ -180,12 +181,21 @@ def test_the_way_is_linear_between_positions_and_unknown_in_gaps() -> None:
 
 def test_the_mounting_follows_from_a_chain_of_static_frames() -> None:
     frames = StaticFrames()
-    frames.add('base_footprint', 'base_link', (0.0, 0.0, 0.3), (0.0, 0.0, 0.0, 1.0))
-    frames.add('base_link', 'camera', (0.5, 0.0, 1.2), (0.0, 0.0, 0.0, 1.0))
-    frames.add('camera', 'optical', (0.0, 0.0, 0.0), (-0.5, 0.5, -0.5, 0.5))
-    found = frames.mounting('optical')
+    for child, parent, row in (
+        ('base_link', '/base_footprint', [0.0, 0.0, 0.3, 0.0, 0.0, 0.0, 1.0]),
+        ('camera', 'base_link', [0.5, 0.0, 1.2, 0.0, 0.0, 0.0, 1.0]),
+        ('optical', 'camera', [0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5]),
+    ):
+        T = pose_matrix(np.array(row))
+        assert T is not None
+        frames.add(child, parent, T)
+    found = frames.mounted('optical')
     assert found is not None
-    height_m, normal = found
-    assert height_m == pytest.approx(1.5)
-    assert normal == pytest.approx([0.0, 1.0, 0.0])
-    assert frames.mounting('elsewhere') is None
+    assert (found.ground, found.height_m) == ('base_footprint', pytest.approx(1.5))
+    assert found.down == pytest.approx([0.0, 1.0, 0.0])
+    assert frames.mounted('elsewhere') is None
+
+
+def test_a_pose_without_a_rotation_is_none() -> None:
+    assert pose_matrix(np.zeros(7)) is None
+    assert pose_matrix(np.array([0.0, np.nan, 0.0, 0.0, 0.0, 0.0, 1.0])) is None

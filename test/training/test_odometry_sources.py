@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from monodepth2_training.data.dead_reckoning import dead_reckoned
-from monodepth2_training.data.odometry import Odometry, pose_matrices, read_odometry
+from monodepth2_training.data.odometry import Odometry, read_odometry
 from monodepth2_training.data.odometry_messages import ODOMETRY_TYPE, TF_TYPE, TWIST_TYPES
 
+from monodepth2_ros.geometry.poses import pose_matrices
 from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
 
 if TYPE_CHECKING:

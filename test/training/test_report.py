@@ -12,7 +12,6 @@ import pytest
 import torch
 from monodepth2_training.checkpoints import save_checkpoint
 from monodepth2_training.config_files import read_config
-from monodepth2_training.data.odometry import pose_matrices
 from monodepth2_training.data.triplets import Sample
 from monodepth2_training.model.depth_pose import DepthPoseModel
 from monodepth2_training.report import write_report
@@ -26,6 +25,7 @@ from monodepth2_training.report.verdict import verdict
 from support.finished_run import write_finished_run
 
 from monodepth2_ros.errors import TrainingError
+from monodepth2_ros.geometry.poses import pose_matrices
 
 SECTIONS = [
     'data',

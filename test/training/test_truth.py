@@ -13,10 +13,11 @@ from monodepth2_training.evaluation.matching import match
 from monodepth2_training.evaluation.median_map import MedianMap
 from monodepth2_training.evaluation.scans import read_scan
 from monodepth2_training.evaluation.sparse_depth import sparse_depth, without_hidden
-from monodepth2_training.evaluation.transforms import TransformTree
+from monodepth2_training.evaluation.transforms import transform_between
 from support.lidar_bag import CAMERA, CLOUD_TYPE, cloud
 
 from monodepth2_ros.errors import EvaluationError, RecordingError
+from monodepth2_ros.geometry.static_frames import StaticFrames
 from monodepth2_ros.recordings import Message
 
 MS = 1_000_000
@@ -56,20 +57,20 @@ def moved(x: float) -> np.ndarray:
 
 
 def test_links_are_chained_in_either_direction() -> None:
-    tree = TransformTree()
+    tree = StaticFrames()
     tree.add('/base', 'map', moved(10.0))
     tree.add('lidar', 'base', moved(1.0))
     tree.add('mast', 'base', moved(0.5))
     tree.add('camera', 'mast', moved(0.25))
-    assert tree.between('lidar', 'camera')[0, 3] == pytest.approx(1.0 - 0.5 - 0.25)
-    assert tree.between('camera', 'lidar')[0, 3] == pytest.approx(-0.25)
+    assert transform_between(tree, 'lidar', 'camera')[0, 3] == pytest.approx(1.0 - 0.5 - 0.25)
+    assert transform_between(tree, 'camera', 'lidar')[0, 3] == pytest.approx(-0.25)
 
 
 def test_frames_that_are_not_linked_are_named_with_what_they_are_linked_with() -> None:
-    tree = TransformTree()
+    tree = StaticFrames()
     tree.add('lidar', 'roof', moved(1.0))
     with pytest.raises(EvaluationError, match=r"'lidar' is linked with roof; 'eye' is"):
-        tree.between('lidar', 'eye')
+        transform_between(tree, 'lidar', 'eye')
 
 
 def scan_message(points: np.ndarray, stamp_ns: int = 0) -> Message:

@@ -16,8 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from monodepth2_ros.geometry.poses import rotation_matrices
 from monodepth2_training.data.frame_store import FrameStore, FrameTable
-from monodepth2_training.data.odometry import MOST_GAP_S, rotation_matrices
+from monodepth2_training.data.odometry import MOST_GAP_S
 
 Floats = NDArray[np.float64]
 

@@ -113,35 +113,6 @@ def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
     return _in_order(topic, stamps_ns, values[first], damaged)
 
 
-def pose_matrices(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Poses [N, >= 7] x y z qx qy qz qw as transforms [N, 4, 4] into the parent frame."""
-    T = np.tile(np.eye(4), (len(rows), 1, 1))
-    T[:, :3, :3] = rotation_matrices(rows[:, 3:7])
-    T[:, :3, 3] = rows[:, :3]
-    return T
-
-
-def rotation_matrices(quaternions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rotation matrices [N, 3, 3] of unit quaternions [N, 4] x y z w."""
-    x, y, z, w = quaternions.T
-    R = np.empty((len(quaternions), 3, 3))
-    R[:, 0] = np.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)], 1)
-    R[:, 1] = np.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)], 1)
-    R[:, 2] = np.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)], 1)
-    return R
-
-
-def rotation_angles(
-    first: NDArray[np.float64], second: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Angles in rad [N] between rotations, unit quaternions [N, 4] x y z w."""
-    # The half angle by its sine and cosine: exact where rotations are nearly equal, too.
-    half = np.minimum(
-        np.linalg.norm(first - second, axis=1), np.linalg.norm(first + second, axis=1)
-    )
-    return np.asarray(4.0 * np.arcsin(np.minimum(0.5 * half, 1.0)), np.float64)
-
-
 def _named(recording: Recording, name: str) -> Topic:
     topic = recording.topic(name)
     if topic.type not in MOTION_TYPES:

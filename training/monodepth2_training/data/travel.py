@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monodepth2_ros.geometry.poses import rotation_angles
 from monodepth2_training.data.clock_offset import ClockOffset, estimate_clock_offset
 from monodepth2_training.data.frame_store import FrameStore, FrameTable
 from monodepth2_training.data.guards import STANDING_MOTION
-from monodepth2_training.data.odometry import Odometry, rotation_angles
+from monodepth2_training.data.odometry import Odometry
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

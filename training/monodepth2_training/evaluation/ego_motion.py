@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_training.data.odometry import Odometry, pose_matrices
+from monodepth2_ros.geometry.poses import pose_matrices
+from monodepth2_training.data.odometry import Odometry
 from monodepth2_training.evaluation.scans import Scan
 from monodepth2_training.evaluation.transforms import Transform
 

@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the sensors of a vehicle are mounted: from ``/tf_static``, or from a file.
-
-``T_a_to_b`` maps points of frame a into frame b. A ``TransformStamped`` is the pose of its child
-in its parent: it maps points of the child into the parent.
-"""
+"""How the sensors of a vehicle are mounted: from ``/tf_static``, or from a file."""
 
 from __future__ import annotations
 
-from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +11,9 @@ import yaml
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ConfigError, EvaluationError, RecordingError
+from monodepth2_ros.geometry.poses import pose_matrix
+from monodepth2_ros.geometry.static_frames import StaticFrames
 from monodepth2_ros.recordings import Recording, cdr
-from monodepth2_training.data.odometry import pose_matrices
 
 STATIC_TOPIC = '/tf_static'
 Transform = NDArray[np.float64]
@@ -25,66 +21,43 @@ Transform = NDArray[np.float64]
 _KEYS = 'translation_m: [x, y, z] and quaternion_xyzw: [x, y, z, w], or matrix: 4 rows of 4'
 
 
-class TransformTree:
-    """The frames of a vehicle and how they lie to each other."""
+def read_frames(recording: Recording) -> StaticFrames:
+    """Take all links from ``/tf_static``; messages that cannot be read count as none."""
+    frames = StaticFrames()
+    names = {topic.name for topic in recording.topics}
+    for message in recording.messages([STATIC_TOPIC] if STATIC_TOPIC in names else []):
+        try:
+            links = cdr.parse(message).transforms
+        except RecordingError:
+            continue
+        for link in links:
+            T_child_to_parent = _matrix(link.transform)
+            if T_child_to_parent is not None:
+                frames.add(link.child_frame_id, link.header.frame_id, T_child_to_parent)
+    return frames
 
-    def __init__(self) -> None:
-        """Begin without any link."""
-        self._links: dict[str, dict[str, Transform]] = {}
 
-    @classmethod
-    def read(cls, recording: Recording) -> TransformTree:
-        """Take all links from ``/tf_static``; messages that cannot be read count as none."""
-        tree = cls()
-        names = {topic.name for topic in recording.topics}
-        for message in recording.messages([STATIC_TOPIC] if STATIC_TOPIC in names else []):
-            try:
-                links = cdr.parse(message).transforms
-            except RecordingError:
-                continue
-            for link in links:
-                T_child_to_parent = _matrix(link.transform)
-                if T_child_to_parent is not None:
-                    tree.add(link.child_frame_id, link.header.frame_id, T_child_to_parent)
-        return tree
+def transform_between(frames: StaticFrames, source: str, target: str) -> Transform:
+    """The transform [4, 4] that maps points of one frame into another.
 
-    def add(self, child: str, parent: str, T_child_to_parent: Transform) -> None:
-        """Add a link, or replace it."""
-        child, parent = child.lstrip('/'), parent.lstrip('/')
-        self._links.setdefault(child, {})[parent] = T_child_to_parent
-        self._links.setdefault(parent, {})[child] = _inverse(T_child_to_parent)
+    Raises:
+        EvaluationError: the frames are not linked; the message says what is.
+    """
+    source, target = source.lstrip('/'), target.lstrip('/')
+    reached = frames.reachable(source)
+    if target in reached:
+        return reached[target]
+    raise EvaluationError(
+        f'{STATIC_TOPIC} does not link {source!r} to {target!r}: {_known(frames, source)}; '
+        f'{_known(frames, target)}. Record {STATIC_TOPIC} with this link, or give the mounting '
+        f'with --extrinsics FILE, a YAML with {_KEYS}, which maps points of {source!r} into '
+        f'{target!r}'
+    )
 
-    def between(self, source: str, target: str) -> Transform:
-        """The transform [4, 4] that maps points of one frame into another.
 
-        Raises:
-            EvaluationError: the frames are not linked; the message says what is.
-        """
-        source, target = source.lstrip('/'), target.lstrip('/')
-        reached = self._reach(source)
-        if target in reached:
-            return reached[target]
-        raise EvaluationError(
-            f'{STATIC_TOPIC} does not link {source!r} to {target!r}: {self._known(source)}; '
-            f'{self._known(target)}. Record {STATIC_TOPIC} with this link, or give the mounting '
-            f'with --extrinsics FILE, a YAML with {_KEYS}, which maps points of {source!r} into '
-            f'{target!r}'
-        )
-
-    def _reach(self, source: str) -> dict[str, Transform]:
-        """Transforms from a frame to all that are linked with it, itself included."""
-        reached, waiting = {source: np.eye(4)}, deque([source])
-        while waiting:
-            frame = waiting.popleft()
-            for neighbour, T in self._links.get(frame, {}).items():
-                if neighbour not in reached:
-                    reached[neighbour] = T @ reached[frame]
-                    waiting.append(neighbour)
-        return reached
-
-    def _known(self, frame: str) -> str:
-        linked = sorted(set(self._reach(frame)) - {frame})
-        return f'{frame!r} is linked with {", ".join(linked) or "nothing"}'
+def _known(frames: StaticFrames, frame: str) -> str:
+    linked = sorted(set(frames.reachable(frame)) - {frame})
+    return f'{frame!r} is linked with {", ".join(linked) or "nothing"}'
 
 
 def load_extrinsics(path: Path) -> Transform:
@@ -128,7 +101,7 @@ def _of_document(document: Any) -> Transform | None:
         if 'matrix' in document:
             return _rigid(np.array(document['matrix'], np.float64))
         place, turn = document['translation_m'], document['quaternion_xyzw']
-        return _of_pose(np.array([*place, *turn], np.float64))
+        return pose_matrix(np.array([*place, *turn], np.float64))
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -136,18 +109,7 @@ def _of_document(document: Any) -> Transform | None:
 def _matrix(transform: Any) -> Transform | None:
     """A ``geometry_msgs/Transform`` as a matrix; None if it is not finite or turns nothing."""
     place, turn = transform.translation, transform.rotation
-    return _of_pose(np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]))
-
-
-def _of_pose(row: NDArray[np.float64]) -> Transform | None:
-    """The matrix [4, 4] of a pose x y z qx qy qz qw; None if that is none."""
-    length = float(np.linalg.norm(row[3:])) if row.shape == (7,) else 0.0
-    if not np.isfinite(row).all() or length < 0.5:
-        return None
-    row = row.copy()
-    row[3:] /= length
-    matrix: Transform = pose_matrices(row[None])[0]
-    return matrix
+    return pose_matrix(np.array([place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w]))
 
 
 def _rigid(T: Transform) -> Transform | None:
@@ -157,11 +119,3 @@ def _rigid(T: Transform) -> Transform | None:
     R = T[:3, :3]
     turns = np.allclose(R @ R.T, np.eye(3), atol=1e-3) and np.linalg.det(R) > 0.0
     return T if turns else None
-
-
-def _inverse(T: Transform) -> Transform:
-    """The inverse of a rigid transform [4, 4]."""
-    inverse = np.eye(4)
-    inverse[:3, :3] = T[:3, :3].T
-    inverse[:3, 3] = -T[:3, :3].T @ T[:3, 3]
-    return inverse

@@ -24,7 +24,12 @@ from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.evaluation import truth
 from monodepth2_training.evaluation.ego_motion import EgoMotion
 from monodepth2_training.evaluation.matching import match
-from monodepth2_training.evaluation.transforms import Transform, TransformTree, pose_frame
+from monodepth2_training.evaluation.transforms import (
+    Transform,
+    pose_frame,
+    read_frames,
+    transform_between,
+)
 
 Depth = NDArray[np.float32]
 
@@ -174,7 +179,7 @@ def _motion(recording: Recording, topic: str) -> tuple[EgoMotion | None, str]:
         if odometry is None or not len(odometry.stamps_ns):
             return None, 'scans are taken as they are: there is no odometry'
         lidar, vehicle = truth.frame_of(recording, topic), pose_frame(recording, odometry.topic)
-        T = TransformTree.read(recording).between(lidar, vehicle)
+        T = transform_between(read_frames(recording), lidar, vehicle)
     except Monodepth2Error as err:
         reason = str(err).partition(':')[0]
         return None, f'scans are taken as they are: {reason}'

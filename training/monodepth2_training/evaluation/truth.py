@@ -23,7 +23,7 @@ from monodepth2_training.evaluation.depth_messages import depth_of
 from monodepth2_training.evaluation.ego_motion import EgoMotion
 from monodepth2_training.evaluation.scans import CLOUD_TYPE, Scan, read_scan
 from monodepth2_training.evaluation.sparse_depth import sparse_depth, without_hidden
-from monodepth2_training.evaluation.transforms import Transform, TransformTree
+from monodepth2_training.evaluation.transforms import Transform, read_frames, transform_between
 
 _SAME_SHAPE = 0.01
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
@@ -151,7 +151,7 @@ def lidar_pose(
         rectifying[:3, :3] = np.reshape(calibration.R, (3, 3))
     if extrinsics is None:
         ends = [frame_of(recording, topic) for topic in (cloud_topic, image_topic)]
-        extrinsics = TransformTree.read(recording).between(*ends)
+        extrinsics = transform_between(read_frames(recording), *ends)
     return np.asarray(rectifying @ extrinsics, np.float64)
 
 

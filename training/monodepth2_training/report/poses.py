@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_training.data.odometry import pose_matrices
+from monodepth2_ros.geometry.poses import pose_matrices
 
 Floats = NDArray[np.float64]
 

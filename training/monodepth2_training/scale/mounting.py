@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_ros.errors import EvaluationError
 from monodepth2_ros.recordings import choose_camera
-from monodepth2_training.evaluation.transforms import TransformTree
+from monodepth2_training.evaluation.transforms import read_frames
 from monodepth2_training.evaluation.truth import frame_of
 
 if TYPE_CHECKING:
     from monodepth2_ros.recordings import Recording
-
-GROUND_FRAMES = ('base_footprint', 'base_link')
-"""Frames that are taken to lie on the ground, the better one first (REP 105, REP 120)."""
-
-_LEAST_HEIGHT_M = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +32,9 @@ class Mounting:
 def find_mounting(recording: Recording, camera: str = '') -> Mounting | None:
     """The mounting of a camera; None where /tf_static does not tell it."""
     optical = frame_of(recording, choose_camera(recording, camera).image)
-    tree = TransformTree.read(recording)
-    for ground in GROUND_FRAMES:
-        try:
-            T_optical_to_ground = tree.between(optical, ground)
-        except EvaluationError:
-            continue
-        height_m = float(T_optical_to_ground[2, 3])
-        if height_m >= _LEAST_HEIGHT_M:
-            down = -T_optical_to_ground[2, :3]
-            return Mounting(height_m=height_m, normal=down, origin=f'tf from {ground}')
-    return None
+    mounted = read_frames(recording).mounted(optical)
+    if mounted is None:
+        return None
+    return Mounting(
+        height_m=mounted.height_m, normal=mounted.down, origin=f'tf from {mounted.ground}'
+    )

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.geometry.poses import pose_matrices
 from monodepth2_ros.inference.views import View
 from monodepth2_ros.recordings import Recording, choose_camera
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
-from monodepth2_training.data.odometry import pose_matrices, read_odometry
+from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.evaluation.odometry.poses import Transforms
-from monodepth2_training.evaluation.transforms import TransformTree, pose_frame
+from monodepth2_training.evaluation.transforms import pose_frame, read_frames, transform_between
 from monodepth2_training.evaluation.true_frames import view_of_camera
 from monodepth2_training.evaluation.truth import frame_of
 from monodepth2_training.report.poses import OPTICAL_TO_BODY
@@ -117,7 +118,7 @@ def _mounting(recording: Recording, topic: str, odometry: str) -> tuple[Transfor
     """The transform from the camera to what the odometry is of, and in words."""
     try:
         vehicle = pose_frame(recording, odometry)
-        T = TransformTree.read(recording).between(frame_of(recording, topic), vehicle)
+        T = transform_between(read_frames(recording), frame_of(recording, topic), vehicle)
     except EvaluationError as err:
         T = np.eye(4)
         T[:3, :3] = OPTICAL_TO_BODY
