@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learns from generated drives without labels, and judges depth and motion in other streets.
 
-Usage: learn_generated.py OUT [--pair] [--drives N] [--frames N] [--set KEY=VALUE ...]
+Usage: learn_generated.py OUT [--pair] [--keep FILE] [--drives N] [--frames N] [--set KEY=VALUE]
 
 One camera alone, or with ``--pair`` a rectified pair: then depth first learns from the pair, which
-also sees what moves or waits with the vehicle, and goes on together with the motion.
+also sees what moves or waits with the vehicle, and goes on together with the motion. ``--keep``
+writes the depth network alone, in float16: so the model of the demo was made.
 
 Generates drives through different streets, trains on all but the last two, and judges those two:
 depth on every eighth frame against exact depth (1e-3 to 80 m, each frame scaled to the median of
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from monodepth2_training.world.motion import T_camera_to_base
 from verbs import call_verb, generated_drive, set_options, size_options
 
 from monodepth2_ros.geometry.poses import pose_matrices
-from monodepth2_ros.model_file import load_model
+from monodepth2_ros.model_file import load_model, save_model
 
 _JUDGED_EVERY = 8
 _LEAST_STEP_M = 0.1
@@ -83,6 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
     parser.add_argument('--pair', action='store_true', help='train with a second camera')
+    parser.add_argument(
+        '--keep', type=Path, metavar='FILE', help='where to write a small model file'
+    )
     parser.add_argument('--drives', type=int, default=12, help='to train on')
     parser.add_argument('--frames', type=int, default=100, help='of each drive to train on')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
@@ -101,6 +105,8 @@ def main() -> None:
     run = _train(args, training, stages)
     trained_s = time.monotonic()
     _report(run, training, tests, args.out)
+    if args.keep:
+        _keep(run / 'model.safetensors', args.keep)
     made_s, learnt_s = generated_s - started_s, trained_s - generated_s
     print(f'\ngenerated in {made_s:.0f} s, trained in {learnt_s:.0f} s')
 
@@ -134,6 +140,17 @@ def _report(run: Path, training: list[Path], tests: list[Path], out: Path) -> No
         f'\ndirection of motion: median {np.median(angles):.2f} degrees, 90 % below '
         f'{np.percentile(angles, 90):.2f}, over {len(angles)} steps'
     )
+
+
+def _keep(model: Path, small: Path) -> None:
+    """Write a model file with the depth network alone, its weights in float16."""
+    loaded = load_model(model)
+    provenance = {**loaded.description.provenance, 'licence': 'Apache-2.0'}
+    state = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in loaded.depth_net.state_dict().items()
+    }
+    save_model(small, replace(loaded.description, provenance=provenance), state)
 
 
 def _direction_errors_deg(run: Path, drive: Path, out: Path) -> np.ndarray:

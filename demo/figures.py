@@ -43,8 +43,8 @@ class Figures:
     """The node's last diagnostic message."""
     device: str
     """What the network ran on, by the diagnostics."""
-    weights_trained: bool
-    """False: depth means nothing."""
+    model: str
+    """Name of the model file."""
     accuracy: Accuracy | None
     """Errors against true depth; None if the recording has none."""
 
@@ -65,7 +65,7 @@ def collect(source: Source, model: Model, outcome: Outcome) -> Figures:
         latency_ms={name: heard[f'latency_{name}_ms'] for name in ('p50', 'p95', 'max')},
         node_says=status.get('', 'no diagnostics'),
         device=status.get('device', 'unknown'),
-        weights_trained=model.trained,
+        model=model.path.name,
         accuracy=measure(outcome.bag, source) if heard['depth_frames'] else None,
     )
 
@@ -96,7 +96,6 @@ def _accuracy_lines(figures: Figures) -> list[str]:
     if accuracy is None:
         return ['accuracy  not measured: the recording holds no true depth of this view']
     how = f'median-scaled, {accuracy.frames} frames'
-    how += '' if figures.weights_trained else ', with UNTRAINED weights'
     return [
         f'accuracy  abs_rel {accuracy.abs_rel:.3f} ({how})',
         f'          abs_rel {accuracy.constant_abs_rel:.3f} for one constant depth per frame',

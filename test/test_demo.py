@@ -95,7 +95,7 @@ def test_the_demo_leaves_pictures_a_bag_and_figures(tmp_path):
 
 
 @needs_ros
-def test_untrained_weights_are_said_loudly_and_an_interrupt_ends_everything(tmp_path):
+def test_an_interrupt_ends_everything(tmp_path):
     process = demo_process(tmp_path)
     try:
         deadline_s = time.monotonic() + 60
@@ -103,11 +103,10 @@ def test_untrained_weights_are_said_loudly_and_an_interrupt_ends_everything(tmp_
             assert time.monotonic() < deadline_s
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 130
-    assert 'UNTRAINED WEIGHTS' in output
     assert not nodes_with(str(tmp_path))
 
 
