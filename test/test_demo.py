@@ -96,7 +96,8 @@ def test_the_demo_leaves_pictures_a_bag_and_figures(tmp_path):
 
 @needs_ros
 def test_an_interrupt_ends_everything(tmp_path):
-    process = demo_process(tmp_path)
+    model = write_tiny_model(tmp_path / 'tiny.safetensors')
+    process = demo_process(tmp_path, '--model', str(model))
     try:
         deadline_s = time.monotonic() + 60
         while len(nodes_with(str(tmp_path))) < 3:

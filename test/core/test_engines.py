@@ -4,6 +4,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,8 +104,11 @@ def test_a_closed_openvino_engine_says_so_and_its_answers_do_not_share_memory(
 
 @needs_openvino
 def test_importing_openvino_sends_no_usage_data() -> None:
-    openvino.load_openvino()
-    assert sys.modules['openvino_telemetry'] is None
+    code = (
+        'import sys\nfrom monodepth2_ros.inference.engines.openvino import load_openvino\n'
+        "load_openvino()\nassert sys.modules['openvino_telemetry'] is None"
+    )
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
 def test_bfloat16_changes_depth_by_less_than_half_a_percent_with_every_encoder(

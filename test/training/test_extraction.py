@@ -39,12 +39,18 @@ class _Listener:
         self._settings = settings
         self.seen: list[NDArray[np.uint8]] = []
 
-    def disparity(self, rgb: NDArray[np.uint8], window: Window | None = None):
+    @property
+    def size(self) -> tuple[int, int]:
+        return self._settings.width, self._settings.height
+
+    def prepare(self, rgb: NDArray[np.uint8], window: Window | None = None):
         assert window is not None
         s = self._settings
-        image = network_input(rgb, window=window, width=s.width, height=s.height, resize=s.resize)
+        return network_input(rgb, window=window, width=s.width, height=s.height, resize=s.resize)
+
+    def run(self, image):
         self.seen.append(image[0].numpy())
-        return np.full((s.height, s.width), 0.5, np.float32)
+        return np.full(image.shape[2:], 0.5, np.float32)
 
     def depth(self, disparity, *, height, width, window=None, scale=None):
         return np.full((height, width), 5.0, np.float32)

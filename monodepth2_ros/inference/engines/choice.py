@@ -8,8 +8,6 @@ installed; TensorRT only with a plan that was exported for this GPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import torch
@@ -175,9 +173,10 @@ def _openvino(
     found, why_not = find_engine_file(model, openvino.openvino_record(model, precision))
     if found is None and precision == 'int8':
         raise _Unusable(f'{why_not}; make one by monodepth2 export --format openvino --int8')
-    with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
-        path = found.path('.xml') if found else openvino.convert(model.depth_net, Path(folder))
-        engine = OpenVinoEngine(path, precision=precision, threads=threads)
+    network = (
+        found.path('.xml') if found else openvino.converted_now(model.depth_net, model.sha256)
+    )
+    engine = OpenVinoEngine(network, precision=precision, threads=threads)
     return engine, _source(found, f'converted now: {why_not}', 'openvino')
 
 

@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _ENCODER = '.net.encoder.'
 _HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
+_CONVERTED: dict[str, Any] = {}
 
 
 def missing_openvino_reason() -> str:
@@ -81,6 +83,25 @@ def convert(depth_net: DepthNet, folder: Path) -> Path:
     return path
 
 
+def converted_now(depth_net: DepthNet, key: str) -> Any:
+    """The converted network as an ``openvino.Model``; the last one is kept.
+
+    torch's tracer never frees what it has traced, so that a node which is configured again and
+    again would grow.
+
+    Args:
+        depth_net: on the CPU.
+        key: tells networks apart.
+    """
+    if key not in _CONVERTED:
+        openvino = load_openvino()
+        with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
+            found = openvino.Core().read_model(str(convert(depth_net, Path(folder))))
+        _CONVERTED.clear()
+        _CONVERTED[key] = found
+    return _CONVERTED[key]
+
+
 def _traced(openvino: Any, depth_net: DepthNet) -> Any:
     """The network as an ``openvino.Model`` that takes images as they lie in memory."""
     net, image = InferenceNet(depth_net), example_image(depth_net)
@@ -111,11 +132,12 @@ def _keep_float32(path: Path, name: str) -> None:
 class OpenVinoEngine:
     """One converted network on the CPU."""
 
-    def __init__(self, path: Path, *, precision: str, threads: int = 0) -> None:
+    def __init__(self, network: Any, *, precision: str, threads: int = 0) -> None:
         """Compile the network for this CPU.
 
         Args:
-            path: the ``.xml`` file from ``convert``, or one made of it.
+            network: an ``openvino.Model``, or the path of the ``.xml`` file from ``convert`` or
+                of one made of it.
             precision: ``float32``, ``bfloat16``, or ``int8`` for a network that was quantised.
             threads: CPU threads; 0 leaves OpenVINO's choice.
 
@@ -129,7 +151,7 @@ class OpenVinoEngine:
         if threads:
             options['INFERENCE_NUM_THREADS'] = threads
         try:
-            compiled = openvino.Core().compile_model(str(path), 'CPU', options)
+            compiled = openvino.Core().compile_model(network, 'CPU', options)
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as err:
             raise DeviceError(f'OpenVINO cannot run this network: {_first_line(err)}') from err
