@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 WINDOW = 60
 """Frames that the median is taken over."""
@@ -27,7 +28,7 @@ FASTEST_PER_S = 0.01
 """Relative change in a second that the scale follows at most."""
 
 _MOST_SPREAD = 0.35
-_NORMAL_PER_MAD = 1.4826
+_NORMAL_PER_MAD = 1.4826  # of a normal distribution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,10 @@ class RunningScale:
         self._value, self._followed_s = wanted, now_s
 
     def _spread(self) -> float:
-        values = np.array([value for _, value in self._frames])
-        middle = float(np.median(values))
-        return _NORMAL_PER_MAD * float(np.median(np.abs(values - middle))) / middle
+        return relative_spread(np.array([value for _, value in self._frames]))
+
+
+def relative_spread(values: NDArray[np.float64]) -> float:
+    """Relative standard deviation of values [N] around their median, by the median deviation."""
+    middle = float(np.median(values))
+    return _NORMAL_PER_MAD * float(np.median(np.abs(values - middle))) / middle

@@ -10,10 +10,10 @@ import pytest
 import torch
 from monodepth2_training import cli
 from monodepth2_training.model.depth_pose import DepthPoseModel, ModelConfig
+from monodepth2_training.model.stored_networks import networks_of
 from monodepth2_training.scale import measuring
 from monodepth2_training.scale.estimate import ScaleEstimate
 from monodepth2_training.scale.measuring import Measured
-from monodepth2_training.scale.networks import networks_of
 from support.moving_bag import write_moving_bag
 from support.tiny_model import write_tiny_model
 

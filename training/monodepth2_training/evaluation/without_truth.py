@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monodepth2_ros.errors import EvaluationError
 from monodepth2_ros.geometry.depth import disparity_to_depth
 from monodepth2_ros.geometry.projection import pixel_rays, project
 from monodepth2_ros.model_file import load_model
@@ -24,13 +25,14 @@ from monodepth2_training.data.dataset import TripletDataset
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.triplets import Sample, TripletSettings, make_split
 from monodepth2_training.evaluation.evaluation import FigureTable
-from monodepth2_training.evaluation.pose_weights import depth_pose_model
 from monodepth2_training.loss.objective import LossConfig, Objective
+from monodepth2_training.model.stored_networks import networks_of
 from monodepth2_training.report.observation import choose, observe, predict
 from monodepth2_training.report.poses import PoseComparison, compare_poses
 
 if TYPE_CHECKING:
     from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
+    from monodepth2_ros.model_file import Model
     from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.model.depth_pose import DepthPoseModel
 
@@ -73,7 +75,7 @@ def check_without_truth(
         TrainingError: the camera never moves.
     """
     loaded = load_model(model_file)
-    model = depth_pose_model(loaded)
+    model = _networks(loaded)
     settings = ExtractionSettings(
         width=model.config.width,
         height=model.config.height,
@@ -194,3 +196,16 @@ def _motion_table(motion: PoseComparison) -> FigureTable:
         rows=rows,
         note='The camera is taken to look where the vehicle drives.',
     )
+
+
+def _networks(loaded: Model) -> DepthPoseModel:
+    """Both networks of a model file."""
+    if not loaded.pose_state:
+        raise EvaluationError(
+            'the model file has no pose network: motion cannot be predicted. Models trained on '
+            'one camera over time have one'
+        )
+    model = networks_of(loaded)
+    if model is None:
+        raise EvaluationError('the pose network of the model file is none that is known here')
+    return model

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monodepth2_ros.inference.running_scale import relative_spread
 from monodepth2_ros.model_description import Scale
 
 Floats = NDArray[np.float64]
 
 LEAST_FRAMES = 5
 """Fewer frames give no scale."""
-
-NORMAL_PER_MAD = 1.4826
-"""Standard deviations of a normal distribution in its median absolute deviation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +65,11 @@ def estimate_scale(
     middle = float(np.median(known))
     if not middle > 0.0:
         return None
-    spread = NORMAL_PER_MAD * float(np.median(np.abs(known - middle))) / middle
     return ScaleEstimate(
-        method=method, value=middle, spread=spread, frames=len(known), notes=notes, doubts=doubts
+        method=method,
+        value=middle,
+        spread=relative_spread(known),
+        frames=len(known),
+        notes=notes,
+        doubts=doubts,
     )

@@ -20,10 +20,10 @@ from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import TripletSettings, make_split
 from monodepth2_training.evaluation.true_frames import TrueFrames, TruthSettings
 from monodepth2_training.evaluation.truth import topics
+from monodepth2_training.model.stored_networks import networks_of
 from monodepth2_training.scale import by_ground, by_odometry, by_truth
 from monodepth2_training.scale.estimate import ScaleEstimate, estimate_scale
 from monodepth2_training.scale.mounting import Mounting, find_mounting
-from monodepth2_training.scale.networks import networks_of
 from monodepth2_training.scale.plausibility import odometry_doubts
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from monodepth2_ros.errors import EvaluationError
 from monodepth2_ros.inference.engines.device import choose_device
 from monodepth2_ros.inference.preprocess import full_window, network_input
 from monodepth2_ros.model_file import load_model
-from monodepth2_ros.networks.encoder_registry import ENCODERS
 from monodepth2_training.model.pose import rigid_transform
 from monodepth2_training.model.pose_net import MOTION_NUMBERS, PoseNet
+from monodepth2_training.model.stored_networks import pose_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,14 +86,11 @@ class MotionModel:
 def _network_of(state: dict[str, torch.Tensor], path: Path) -> PoseNet:
     """Build the network that these tensors are of."""
     state = {name: _first_motion(name, tensor) for name, tensor in state.items()}
-    shapes = {name: tensor.shape for name, tensor in state.items()}
-    for encoder in ENCODERS:
-        with torch.device('meta'):
-            candidate = PoseNet(encoder)
-        if {name: tensor.shape for name, tensor in candidate.state_dict().items()} == shapes:
-            network = PoseNet(encoder)
-            network.load_state_dict(state)
-            return network
+    kind = pose_kind(state, features=0, variants=('separate',))
+    if kind is not None:
+        network = PoseNet(kind[1])
+        network.load_state_dict(state)
+        return network
     found = 'another kind' if state else 'none'
     raise EvaluationError(
         f'{path} cannot predict motion: it needs a pose network over pairs of frames (pose: '
