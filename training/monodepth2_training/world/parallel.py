@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renders the frames of a drive on several CPU cores, in order.
 
-Frames are independent and their tensors small, so a thread a core that renders whole frames is
-faster than all cores on each operation, and waits for no one when other programs use the cores.
+Rendering is thousands of small operations: threads would wait for Python's lock, and all cores on
+one operation for each other. So processes take turns, each with one thread and the whole drive.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from collections import deque
+import signal
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
 
 import torch
 
-from monodepth2_training.world.drive import Drive, DriveFrame
+from monodepth2_ros.errors import DeviceError
+from monodepth2_training.world.drive import Drive, DriveFrame, DriveSettings
 
-_MOST_WORKERS = 4
+_MOST_PROCESSES = 8
+_FRAMES_A_PROCESS = 25
+"""With fewer, starting it takes longer than it helps."""
 
 
 def rendered_frames(drive: Drive, device: torch.device) -> Generator[DriveFrame, None, None]:
@@ -26,22 +30,64 @@ def rendered_frames(drive: Drive, device: torch.device) -> Generator[DriveFrame,
     Args:
         drive: what to render.
         device: where it renders; only a CPU is shared out.
+
+    Raises:
+        DeviceError: the system ended a process that renders.
     """
-    workers = min(_cores(), _MOST_WORKERS) if device.type == 'cpu' else 1
-    if workers == 1:
-        yield from drive
+    most = min(_cores(), _MOST_PROCESSES) if device.type == 'cpu' else 1
+    processes = min(most, len(drive) // _FRAMES_A_PROCESS)
+    if processes > 1:
+        yield from _in_turn(drive.settings, processes)
         return
-    with _one_thread_an_operation(), ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[DriveFrame]] = deque()
-        try:
-            for number in range(len(drive)):
-                pending.append(pool.submit(drive.frame, number))
-                if len(pending) > workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    with _one_thread_an_operation():
+        yield from drive
+
+
+def _in_turn(settings: DriveSettings, processes: int) -> Iterator[DriveFrame]:
+    """Frames of processes that render every ``processes``-th one each."""
+    with ExitStack() as started:
+        sources = [
+            started.enter_context(_renderer(settings, range(first, settings.frames, processes)))
+            for first in range(processes)
+        ]
+        for number in range(settings.frames):
+            try:
+                yield sources[number % processes].recv()
+            except EOFError as err:
+                raise DeviceError(
+                    f'the process that renders frame {number} has ended: is there enough memory? '
+                    'Choose a smaller picture'
+                ) from err
+
+
+@contextmanager
+def _renderer(settings: DriveSettings, numbers: range) -> Iterator[Connection]:
+    """A process and where its frames come out; it ends with the block or with this process."""
+    # A fork would inherit the locks of other threads.
+    context = multiprocessing.get_context('spawn')
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_render, args=(settings, numbers, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        process.terminate()
+        process.join()
+        ours.close()
+
+
+def _render(settings: DriveSettings, numbers: range, out: Connection) -> None:
+    """Send frames until there are no more or nobody listens."""
+    # Ctrl-C reaches all processes of a terminal; the first one decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    drive = Drive(settings, torch.device('cpu'))
+    try:
+        for number in numbers:
+            out.send(drive.frame(number))
+    except BrokenPipeError:
+        return
 
 
 def _cores() -> int:
