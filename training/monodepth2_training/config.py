@@ -15,6 +15,7 @@ from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.inference.engines import PRECISIONS
 from monodepth2_ros.typed_document import nearest
 from monodepth2_training.data.augmentation import AugmentationSettings
+from monodepth2_training.data.generated_settings import GeneratedSettings
 from monodepth2_training.data.triplets import TripletSettings, source_names
 from monodepth2_training.loss.objective import LossConfig
 from monodepth2_training.model.depth_pose import ModelConfig
@@ -111,6 +112,8 @@ class TrainingConfig:
     """Depths at disparity 1 and 0."""
     loss: LossConfig = field(default_factory=LossConfig)
     """The parts of the objective."""
+    generated: GeneratedSettings = field(default_factory=GeneratedSettings)
+    """Drives that are rendered to train on where no recording is given."""
     triplets: TripletSettings = field(default_factory=TripletSettings)
     """Which frames become samples."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
