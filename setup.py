@@ -38,6 +38,7 @@ setup(
         (f'share/{NAME}', ['package.xml']),
         *shared_files('launch'),
         *shared_files('config'),
+        (f'share/{NAME}/demo', ['demo/MODEL.md', 'demo/street_320x96.safetensors']),
     ],
     install_requires=['setuptools'],
     # colcon runs pytest only for a package that asks for it here. The others are what one engine

@@ -6,10 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from monodepth2_ros.model_file import read_description
+from monodepth2_training.shared_files import bundled_model
 
-SHIPPED = Path(__file__).resolve().parent / 'street_320x96.safetensors'
-"""Learnt from generated drives; see ``demo/MODEL.md``."""
+from monodepth2_ros.model_file import read_description
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,5 +27,5 @@ def prepare(model: Path | None) -> Model:
     Raises:
         ModelFileError: the file is missing or unusable.
     """
-    path = model or SHIPPED
+    path = model or bundled_model()
     return Model(path=path, metric=read_description(path).scale is not None)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from monodepth2_training.shared_files import BUNDLED_MODEL
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {'monodepth2_ros', 'monodepth2_training'}
@@ -138,7 +139,9 @@ def test_setup_py_packages_every_folder_of_code(setup_arguments: dict[str, Any])
     assert set(setup_arguments['packages']) == {'.'.join(folder.parts) for folder in folders}
 
 
-def test_setup_py_installs_every_launch_and_config_file(setup_arguments: dict[str, Any]) -> None:
+def test_setup_py_installs_every_launch_and_config_file_and_the_model(
+    setup_arguments: dict[str, Any],
+) -> None:
     installed = {
         (target, name) for target, names in setup_arguments['data_files'] for name in names
     }
@@ -147,6 +150,7 @@ def test_setup_py_installs_every_launch_and_config_file(setup_arguments: dict[st
         for file in (f for f in files if f.suffix != '.pyc'):
             assert (f'share/monodepth2_ros/{file.parent}', str(file)) in installed
     assert ('share/monodepth2_ros', 'package.xml') in installed
+    assert ('share/monodepth2_ros/demo', f'demo/{BUNDLED_MODEL}') in installed
 
 
 def test_setup_py_asks_for_pytest_so_that_colcon_runs_it(setup_arguments: dict[str, Any]) -> None:

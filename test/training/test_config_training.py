@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,7 @@ def test_configurations_are_found_where_they_are_installed(
     folder.mkdir(parents=True)
     _write(folder, 'installed.yaml', 'mode: stereo\n')
     if kind == 'pip':
-        monkeypatch.setattr(config_files.sys, 'prefix', str(tmp_path))
+        monkeypatch.setattr(sys, 'prefix', str(tmp_path))
     else:
         monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
     assert find_config('installed') == folder / 'installed.yaml'

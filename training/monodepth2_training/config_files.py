@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ import yaml
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.typed_document import decode, nearest
 from monodepth2_training.config import TrainingConfig
+from monodepth2_training.shared_files import shared_folders
 
 EXTENDS = 'extends'
 """The key that names what a file is built upon."""
 
-_SHARE = Path('share', 'monodepth2_ros', 'config', 'training')
 _SUFFIX = '.yaml'
 
 
@@ -71,18 +70,7 @@ def find_config(name: str) -> Path:
 
 def config_folders() -> list[Path]:
     """Folders with configurations: of the source tree, of pip's and of colcon's installation."""
-    package = Path(__file__).parent
-    prefixes = [
-        package.parent,
-        Path(sys.prefix),
-        *(
-            Path(prefix)
-            for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-            if prefix
-        ),
-    ]
-    candidates = [package.parents[1] / 'config' / 'training', *(p / _SHARE for p in prefixes)]
-    return [folder for folder in candidates if folder.is_dir()]
+    return shared_folders('config', 'training')
 
 
 def known_configs() -> list[str]:

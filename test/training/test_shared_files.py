@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes with the package is found wherever the package is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from monodepth2_training import shared_files
+from monodepth2_training.shared_files import BUNDLED_MODEL, bundled_model, shared_folders
+
+from monodepth2_ros.errors import ModelFileError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_bundled_model_of_the_source_tree_is_found_first() -> None:
+    assert bundled_model() == ROOT / 'demo' / BUNDLED_MODEL
+    assert shared_folders('config', 'training')[0] == ROOT / 'config' / 'training'
+    assert shared_folders('no such folder') == []
+
+
+@pytest.mark.parametrize('kind', ['pip', 'colcon'])
+def test_the_bundled_model_of_an_installation_is_found_or_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    prefix = tmp_path / 'prefix'
+    folder = prefix / 'share' / 'monodepth2_ros' / 'demo'
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(shared_files, '__file__', str(tmp_path / 'a' / 'b' / 'shared_files.py'))
+    monkeypatch.setattr(sys, 'prefix', str(prefix if kind == 'pip' else tmp_path))
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{prefix}' if kind == 'colcon' else '')
+    with pytest.raises(ModelFileError, match='install the package again'):
+        bundled_model()
+    (folder / BUNDLED_MODEL).touch()
+    assert bundled_model() == folder / BUNDLED_MODEL

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds what comes with the package: in the source tree, or where pip or colcon installed it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from monodepth2_ros.errors import ModelFileError
+
+BUNDLED_MODEL = 'street_320x96.safetensors'
+"""Learnt from generated streets alone; ``demo/MODEL.md`` is its card."""
+
+_SHARE = Path('share', 'monodepth2_ros')
+
+
+def shared_folders(*parts: str) -> list[Path]:
+    """Folders of a name like ``config/training``, those of the source tree first."""
+    package = Path(__file__).parent
+    prefixes = [
+        package.parent,
+        Path(sys.prefix),
+        *(
+            Path(prefix)
+            for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+            if prefix
+        ),
+    ]
+    tops = [package.parents[1], *(prefix / _SHARE for prefix in prefixes)]
+    return [folder for top in tops if (folder := top.joinpath(*parts)).is_dir()]
+
+
+def bundled_model() -> Path:
+    """The model file that comes with the demo.
+
+    Raises:
+        ModelFileError: it is not there.
+    """
+    for folder in shared_folders('demo'):
+        if (folder / BUNDLED_MODEL).is_file():
+            return folder / BUNDLED_MODEL
+    raise ModelFileError(
+        f'{BUNDLED_MODEL} is neither in demo/ of the source tree nor in {_SHARE}/demo of an '
+        'installation: install the package again, or name a model file of your own'
+    )
