@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows what auto-masking and minimum reprojection are for, on generated drives with traffic.
 
-Usage: ablate.py OUT [--weights MODEL] [--drives N] [--frames N] [--epochs N] [--variants NAME ...]
+Usage: ablate.py OUT [--init MODEL] [--drives N] [--frames N] [--epochs N] [--variants NAME ...]
 
 Each variant learns from the same drives, standstills and moving cars included, with one switch of
 the loss turned off; from ImageNet weights, or from those of a model that already knows depth, so
@@ -61,7 +61,7 @@ def main() -> None:
     """Generate, train each variant, judge, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
-    parser.add_argument('--weights', help='model file that all variants begin with')
+    parser.add_argument('--init', help='model file that all variants begin with')
     parser.add_argument('--drives', type=int, default=3)
     parser.add_argument('--frames', type=int, default=200)
     parser.add_argument('--epochs', type=int, default=8)
@@ -95,7 +95,7 @@ def _trained(args: argparse.Namespace, name: str, bags: list[Path]) -> Path:
         )
         sources = [str(bag) for bag in bags]
         epochs = ('--epochs', str(args.epochs))
-        weights = ('--weights', args.weights) if args.weights else ()
+        weights = ('--init', args.init) if args.init else ()
         words = (*epochs, *set_options(settings), *weights)
         call_verb('train', *sources, '--out', str(run), '--config', _CONFIG, *words)
     return run / 'model.safetensors'

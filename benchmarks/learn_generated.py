@@ -121,7 +121,7 @@ def _train(args: argparse.Namespace, training: list[Path], stages: tuple[Stage, 
             sources = [str(drive) for drive in training]
             options = ('--config', stage.config, *set_options((*stage.changes, *args.set)))
             call_verb('train', *sources, '--out', str(run), *options, *weights)
-        weights = ('--weights', str(model))
+        weights = ('--init', str(model))
     return run
 
 

@@ -154,7 +154,7 @@ def test_without_a_network_the_message_names_the_file_and_the_ways_out(
     with pytest.raises(
         ModelFileError,
         match=r'of resnet18 cannot be downloaded \(Name or service not known\): fetch '
-        r'resnet18-f37072fd\.pth from https://.* --weights FILE, or begin with --weights random',
+        r'resnet18-f37072fd\.pth from https://.* --init FILE, or begin with --init random',
     ):
         load_initial_weights(_model())
     assert asked == ['f37072fd']

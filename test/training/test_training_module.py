@@ -537,7 +537,7 @@ def test_a_store_of_another_size_is_refused_with_the_fix(store: Path, tmp_path: 
 def test_an_experiment_that_starts_from_weights_asks_for_them() -> None:
     from monodepth2_training.config_files import read_config
 
-    with pytest.raises(ConfigError, match='train mono_640x192 first and add --weights'):
+    with pytest.raises(ConfigError, match='train mono_640x192 first and add --init'):
         build_module(read_config('mono_1024x320'))
 
 

@@ -72,7 +72,7 @@ def _first_weights(model: DepthPoseModel, config: TrainingConfig) -> dict[str, s
         raise ConfigError(
             f'{config.name} starts from weights of {config.starts_from}, but network.weights is '
             f'{config.network.weights!r}: train {config.starts_from} first and add '
-            '--weights RUN/model.safetensors'
+            '--init RUN/model.safetensors'
         )
     return load_initial_weights(model)
 

@@ -126,7 +126,7 @@ def _train(args: argparse.Namespace) -> Train:
         train.add_arguments(parser)
         given = [*map(str, args.train_on), f'--out={folder}', f'--config={name}']
         given += [f'--set={change}' for change in args.overrides]
-        given += [f'--device={args.device}', *([f'--weights={weights}'] if weights else [])]
+        given += [f'--device={args.device}', *([f'--init={weights}'] if weights else [])]
         if (folder / 'checkpoints').is_dir():
             given = [f'--out={folder}', '--resume', f'--device={args.device}']
         if train.run(parser.parse_args(given)):

@@ -38,12 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'sources', metavar='SOURCE', type=Path, nargs='*', help='recordings, or one frame store'
     )
+    parser.add_argument(
+        '--bag', metavar='SOURCE', type=Path, action='append', default=[], help='one more source'
+    )
     parser.add_argument('--out', metavar='RUN', type=Path, required=True, help='folder of the run')
     parser.add_argument(
         '--config',
         metavar='NAME',
         default='',
-        help='experiment by name or as a YAML file (default mono_640x192)',
+        help='experiment by name or as a YAML file (default mono_640x192; fine_tune, with the '
+        "model's network, where --init names a model file)",
     )
     parser.add_argument(
         '--set',
@@ -54,7 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='change one setting, as optimisation.batch_size=4; may be repeated',
     )
     parser.add_argument(
-        '--weights', default='', help='begin with imagenet, random, or a file of weights'
+        '--init',
+        '--weights',
+        default='',
+        help="begin with demo (the model that comes with the demo), a model file, an encoder's "
+        'weights, imagenet or random',
     )
     parser.add_argument('--epochs', type=int, help='times that every sample is seen')
     parser.add_argument('--resume', action='store_true', help='go on with the run in RUN')
@@ -107,6 +115,7 @@ def _train(
     progress.say(f'training on {device}: {reason}')
     if processes.is_first:
         config = _begin(args, folder)
+        progress.say(_beginning(config))
         _extract(folder)
     processes.wait()
     if not processes.is_first:
@@ -141,8 +150,9 @@ def _device_request(request: str, processes: Processes) -> str:
 
 def _begin(args: argparse.Namespace, folder: RunFolder) -> TrainingConfig:
     """Decide what is trained on what, and write both down in the run's folder."""
-    from monodepth2_training.config_files import read_config, write_config
-    from monodepth2_training.run.source import choose_source
+    from monodepth2_training.config_files import write_config
+    from monodepth2_training.run.beginning import begin_config
+    from monodepth2_training.run.source import choose_source, holds_pair
 
     overrides = [*args.overrides]
     if args.epochs is not None:
@@ -155,11 +165,15 @@ def _begin(args: argparse.Namespace, folder: RunFolder) -> TrainingConfig:
                 f'{folder.path} holds a run already: add --resume to go on with it, or choose '
                 'another --out'
             )
-        if args.weights:
-            overrides.append(f'network.weights={json.dumps(_absolute(args.weights))}')
-        config = read_config(args.config or 'mono_640x192', overrides)
+        sources = [*args.sources, *args.bag]
+        config = begin_config(
+            args.config,
+            args.init,
+            overrides,
+            holds_pair=lambda: not args.calibration and holds_pair(sources, cameras=args.camera),
+        )
         source = choose_source(
-            args.sources,
+            sources,
             folder.frames,
             config,
             cameras=args.camera,
@@ -177,19 +191,23 @@ def _resumed(args: argparse.Namespace, folder: RunFolder, overrides: list[str]) 
 
     folder.read_source()
     fixed = [change for change in overrides if not change.startswith(_RESUMABLE)]
-    if args.config or args.weights or args.sources or fixed:
+    if args.config or args.init or args.sources or args.bag or fixed:
         raise ConfigError(
             'a resumed run keeps its sources, configuration and weights: beside --resume give '
             f'only --epochs and --set of {" and ".join(_RESUMABLE)}; for anything else begin '
-            'another run, with --weights of this one'
+            'another run, with --init RUN/model.safetensors'
         )
     return read_config(str(folder.config), overrides)
 
 
-def _absolute(weights: str) -> str:
-    """A file of weights by its full path, so that the run's configuration can name it."""
-    path = Path(weights)
-    return str(path.resolve()) if path.exists() else weights
+def _beginning(config: TrainingConfig) -> str:
+    """What is trained from which weights, in a line."""
+    network = config.network
+    pose = f', pose network with {Path(network.pose_weights).name}' if network.pose_weights else ''
+    return (
+        f'{config.name}: mode {config.mode}, {network.encoder} at {network.width}x'
+        f'{network.height}, begins with {Path(network.weights).name}{pose}'
+    )
 
 
 def _extract(folder: RunFolder) -> None:

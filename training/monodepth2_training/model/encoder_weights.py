@@ -39,7 +39,7 @@ _LITE0_LAYERS = {
 }
 _LITE0_BLOCK = re.compile(r'_blocks\.(\d+)\.(\w+)\.(\w+)')
 _CLASSIFIERS = ('fc.', '_conv_head.', '_bn1.', '_fc.')
-_ALTERNATIVES = 'name a local copy with --weights FILE, or begin with --weights random'
+_ALTERNATIVES = 'name a local copy with --init FILE, or begin with --init random'
 
 
 def imagenet_file(encoder: str) -> Path:

@@ -54,12 +54,24 @@ def load_initial_weights(model: DepthPoseModel) -> dict[str, str]:
     return provenance
 
 
+def whole_model(weights: str) -> Model | None:
+    """The model file of that name, or None if the name is of something else.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    path = Path(weights)
+    if weights == IMAGENET or path.suffix != '.safetensors' or not is_model_file(path):
+        return None
+    return load_model(path)
+
+
 def _load_depth(model: DepthPoseModel, weights: str) -> dict[str, str]:
     """Load the depth network's weights."""
     encoder = model.config.encoder
     if weights == RANDOM:
         return {INITIAL: RANDOM}
-    if (file := _whole_model(weights)) is not None:
+    if (file := whole_model(weights)) is not None:
         _check_depth(file, model)
         model.depth_net.load_state_dict(file.depth_net.state_dict())
         return {INITIAL: _origin(file)} | _licence(file)
@@ -71,7 +83,7 @@ def _load_depth(model: DepthPoseModel, weights: str) -> dict[str, str]:
 def _load_pose(model: DepthPoseModel, weights: str) -> dict[str, str]:
     """Load the pose network's weights."""
     encoder = model.config.pose_encoder
-    if weights != RANDOM and (file := _whole_model(weights)) is not None:
+    if weights != RANDOM and (file := whole_model(weights)) is not None:
         _load_pose_state(file, model)
         return {INITIAL_POSE: _origin(file)} | _licence(file)
     if weights == RANDOM or not isinstance(model.pose_net, PoseNet):
@@ -79,14 +91,6 @@ def _load_pose(model: DepthPoseModel, weights: str) -> dict[str, str]:
     path = imagenet_file(encoder) if weights == IMAGENET else Path(weights)
     load_encoder(model.pose_net.encoder, encoder, path)
     return {INITIAL_POSE: _name(weights, path)}
-
-
-def _whole_model(weights: str) -> Model | None:
-    """The model file of that name, or None if the name is of something else."""
-    path = Path(weights)
-    if weights == IMAGENET or path.suffix != '.safetensors' or not is_model_file(path):
-        return None
-    return load_model(path)
 
 
 def _check_depth(file: Model, model: DepthPoseModel) -> None:

@@ -49,6 +49,20 @@ def pose_kind(
     return None
 
 
+def pose_network_of(model: Model) -> tuple[str, str] | None:
+    """Variant and encoder of a model file's pose network; None without one that is known."""
+    if not model.pose_state:
+        return None
+    network = model.description.network
+    named = model.description.provenance.get('pose', '')
+    return pose_kind(
+        model.pose_state,
+        features=model.depth_net.encoder.channels[-1],
+        variants=sorted(POSE_VARIANTS, key=lambda name: name != named),
+        encoders=sorted(ENCODERS, key=lambda name: name != network.encoder),
+    )
+
+
 def networks_of(model: Model) -> DepthPoseModel | None:
     """Build the networks of a model file for a frame and its two neighbours.
 
@@ -57,13 +71,7 @@ def networks_of(model: Model) -> DepthPoseModel | None:
         another program.
     """
     network = model.description.network
-    named = model.description.provenance.get('pose', '')
-    kind = pose_kind(
-        model.pose_state,
-        features=model.depth_net.encoder.channels[-1],
-        variants=sorted(POSE_VARIANTS, key=lambda name: name != named),
-        encoders=sorted(ENCODERS, key=lambda name: name != network.encoder),
-    )
+    kind = pose_network_of(model)
     if kind is None:
         return None
     config = ModelConfig(

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.errors import CalibrationError, RecordingError
 from monodepth2_ros.geometry.calibration_file import load_calibration
+from monodepth2_ros.recordings import open_recording
+from monodepth2_training.data.bags import choose_stereo_pair
 from monodepth2_training.data.extraction import extract
 from monodepth2_training.data.extraction_settings import ExtractionSettings
 from monodepth2_training.data.frame_store import FrameStore
@@ -68,6 +70,28 @@ def choose_source(
         extraction=settings,
         calibration=str(Path(calibration).resolve()) if calibration else '',
     )
+
+
+def holds_pair(paths: Sequence[Path], *, cameras: Sequence[str] = ()) -> bool:
+    """Whether the first frame store or recording, if there is one, holds a rectified pair.
+
+    Args:
+        paths: one frame store, or recordings of the same cameras.
+        cameras: those that were named; one alone is meant to be used alone.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
+    if paths and (paths[0] / DOCUMENT).is_file():
+        return len(FrameStore.open(paths[0]).cameras) == 2
+    if not paths or len(cameras) == 1:
+        return False
+    with open_recording(paths[0]) as recording:
+        try:
+            choose_stereo_pair(recording, cameras)
+        except (RecordingError, CalibrationError):
+            return False
+    return True
 
 
 def open_source(source: RunSource, watch: Callable[[int, int], None]) -> FrameStore:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a run begins: with which weights, and how it is configured where only those are named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from monodepth2_training.config_files import read_config
+from monodepth2_training.model.initial_weights import IMAGENET, whole_model
+from monodepth2_training.model.stored_networks import pose_network_of
+from monodepth2_training.shared_files import bundled_model
+
+if TYPE_CHECKING:
+    from monodepth2_ros.model_file import Model
+    from monodepth2_training.config import TrainingConfig
+
+DEMO = 'demo'
+"""Begin with the model that comes with the demo."""
+
+USUAL = 'mono_640x192'
+"""The configuration of a run that names none."""
+
+FINE_TUNE = 'fine_tune'
+"""The same where the run begins with a model file, whose networks it takes over."""
+
+
+def begin_config(
+    name: str, init: str, overrides: Iterable[str], *, holds_pair: Callable[[], bool]
+) -> TrainingConfig:
+    """Read the configuration of a new run.
+
+    A model file without a pose network leaves that to ImageNet's weights.
+
+    Args:
+        name: of a configuration; empty for the usual one, or the one that suits the model file.
+        init: ``demo``, a file, a word that the configuration knows, or empty for its own weights.
+        overrides: changes like ``optimisation.epochs=3``; they win.
+        holds_pair: whether the recordings hold a rectified pair; asked only where that decides.
+
+    Raises:
+        ConfigError: there is no such configuration, or a change does not fit.
+        ModelFileError: the model file is missing or damaged.
+    """
+    weights = _find(init)
+    model = whole_model(weights)
+    changes: dict[str, object] = {'network.weights': weights} if weights else {}
+    if model is not None and not model.pose_state:
+        changes['network.pose_weights'] = IMAGENET
+    if model is not None and not name:
+        changes |= _networks(model) | {'mode': 'mono_stereo' if holds_pair() else 'mono'}
+    usual = USUAL if model is None else FINE_TUNE
+    settings = [f'{key}={json.dumps(value)}' for key, value in changes.items()]
+    return read_config(name or usual, [*settings, *overrides])
+
+
+def _find(init: str) -> str:
+    """Weights by a name that means the same in every folder."""
+    if init == DEMO:
+        return str(bundled_model())
+    return str(Path(init).resolve()) if init and Path(init).exists() else init
+
+
+def _networks(model: Model) -> dict[str, object]:
+    """Networks, input and depth range of a model file."""
+    network, depths = model.description.network, model.description.depth_range
+    pose, pose_encoder = pose_network_of(model) or ('separate', network.encoder)
+    return {
+        'network.encoder': network.encoder,
+        'network.width': network.width,
+        'network.height': network.height,
+        'network.scales': network.scales,
+        'network.pose': pose,
+        'network.pose_encoder': pose_encoder,
+        'depth_range.min_depth_m': depths.min_depth_m,
+        'depth_range.max_depth_m': depths.max_depth_m,
+    }
