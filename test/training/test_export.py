@@ -121,7 +121,7 @@ def test_without_tensorrt_the_export_says_what_to_install(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        'monodepth2_ros.inference.engines.tensorrt.importlib.util.find_spec', lambda name: None
+        'monodepth2_ros.optional_packages.importlib.util.find_spec', lambda name: None
     )
     assert _export(model, '--format', 'tensorrt') == 1
     assert 'pip install tensorrt' in capsys.readouterr().err

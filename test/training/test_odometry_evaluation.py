@@ -159,7 +159,8 @@ def test_importing_evo_draws_nothing_and_needs_no_screen() -> None:
 def test_without_evo_the_papers_figures_are_there_and_the_rest_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, 'evo.core', None)
+    for name in ('evo', 'evo.core.metrics'):
+        monkeypatch.setitem(sys.modules, name, None)
     true = curve()
     result = judge_path('circle', motions_of(true), true)
     evaluation = evaluate_paths([result], model='x')

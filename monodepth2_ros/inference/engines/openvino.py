@@ -7,8 +7,6 @@ would send usage data to its maker; that is switched off here.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -24,6 +22,7 @@ from monodepth2_ros.errors import DeviceError
 from monodepth2_ros.inference.engines.files import EngineRecord
 from monodepth2_ros.inference.engines.network import InferenceNet, example_image
 from monodepth2_ros.memory import resident_bytes
+from monodepth2_ros.optional_packages import load_package, missing_package
 
 if TYPE_CHECKING:
     from monodepth2_ros.model_file import Model
@@ -36,9 +35,7 @@ _CONVERTED: dict[str, Any] = {}
 
 def missing_openvino_reason() -> str:
     """Why OpenVINO cannot be used; empty if it can."""
-    if importlib.util.find_spec('openvino') is None:
-        return 'Python has no openvino (pip install openvino)'
-    return ''
+    return missing_package('openvino')
 
 
 def openvino_record(model: Model, precision: str) -> EngineRecord:
@@ -54,12 +51,9 @@ def load_openvino() -> Any:
     Raises:
         DeviceError: it is not installed.
     """
-    missing = missing_openvino_reason()
-    if missing:
-        raise DeviceError(f'engine openvino cannot be used: {missing}')
     modules: dict[str, Any] = sys.modules
     modules.setdefault('openvino_telemetry', None)
-    return importlib.import_module('openvino')
+    return load_package('openvino', cannot='engine openvino cannot be used', error=DeviceError)
 
 
 def convert(depth_net: DepthNet, folder: Path) -> Path:

@@ -7,8 +7,6 @@ tensorrt``; the node only loads what that made. Needs TensorRT 10 with its Pytho
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ from monodepth2_ros.errors import DeviceError
 from monodepth2_ros.inference.engines.files import EngineRecord
 from monodepth2_ros.inference.engines.network import example_image
 from monodepth2_ros.inference.engines.program import Network, ProgramEngine
+from monodepth2_ros.optional_packages import load_package, missing_package
 
 if TYPE_CHECKING:
     from monodepth2_ros.model_file import Model
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
 SUFFIX = '.plan'
 """How names of plans end."""
 
+_INSTALL = 'pip install tensorrt, on a Jetson python3-libnvinfer'
+
 
 def missing_tensorrt_reason() -> str:
     """Why TensorRT cannot be imported; empty if it can."""
-    if importlib.util.find_spec('tensorrt') is None:
-        return 'Python has no tensorrt (pip install tensorrt, on a Jetson python3-libnvinfer)'
-    return ''
+    return missing_package('tensorrt', install=_INSTALL)
 
 
 def load_tensorrt() -> Any:
@@ -39,10 +38,8 @@ def load_tensorrt() -> Any:
     Raises:
         DeviceError: it is not installed.
     """
-    missing = missing_tensorrt_reason()
-    if missing:
-        raise DeviceError(f'engine tensorrt cannot be used: {missing}')
-    return importlib.import_module('tensorrt')
+    cannot = 'engine tensorrt cannot be used'
+    return load_package('tensorrt', cannot=cannot, error=DeviceError, install=_INSTALL)
 
 
 def plan_record(model: Model, precision: str, device: torch.device) -> EngineRecord:

@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.optional_packages import load_package
 from monodepth2_training.evaluation.data_set import DataSet, Depth, SetFrame
 from monodepth2_training.evaluation.depth_errors import DepthLimits
 from monodepth2_training.evaluation.missing_files import look_for
@@ -105,10 +106,8 @@ def _read_half_square(path: Path) -> NDArray[np.uint8]:
 
 def _mat_reader() -> Callable[[Path], dict[str, Any]]:
     """What reads Matlab files."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as err:
-        raise EvaluationError(
-            'Make3D needs scipy, which reads its Matlab files: pip install scipy'
-        ) from err
-    return cast('Callable[[Path], dict[str, Any]]', loadmat)
+    cannot = "Make3D's Matlab files cannot be read"
+    reader: Callable[[Path], dict[str, Any]] = load_package(
+        'scipy.io', cannot=cannot, error=EvaluationError
+    ).loadmat
+    return reader

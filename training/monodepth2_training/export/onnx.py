@@ -6,8 +6,6 @@ It takes ``image``, RGB uint8 [1, 3, h, w], and gives ``disparity``, float32 [1,
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from monodepth2_ros.errors import ExportError
 from monodepth2_ros.inference.engines.network import InferenceNet, example_image
 from monodepth2_ros.memory import resident_bytes
 from monodepth2_ros.model_description import description_to_document
+from monodepth2_ros.optional_packages import load_package
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +41,7 @@ def write_onnx(model: Model, target: Path, *, dtype: torch.dtype = torch.float32
     Raises:
         ExportError: the package onnx is missing.
     """
-    onnx = _package('onnx')
+    onnx = load_package('onnx', cannot='ONNX cannot be written', error=ExportError)
     net, image = InferenceNet(model.depth_net, dtype), example_image(model.depth_net)
     with warnings.catch_warnings(), torch.no_grad():
         # The tracing exporter needs no package beside onnx; torch warns that there is another.
@@ -78,7 +77,7 @@ class OnnxEngine:
         Raises:
             ExportError: the package onnxruntime is missing.
         """
-        onnxruntime = _package('onnxruntime')
+        onnxruntime = load_package('onnxruntime', cannot='ONNX cannot be run', error=ExportError)
         self._session: Any = onnxruntime.InferenceSession(
             str(path), providers=['CPUExecutionProvider']
         )
@@ -95,10 +94,3 @@ class OnnxEngine:
     def close(self) -> None:
         """Free the network."""
         self._session = None
-
-
-def _package(name: str) -> Any:
-    """Import a package that only exporting needs."""
-    if importlib.util.find_spec(name) is None:
-        raise ExportError(f'this export needs the package {name}: pip install {name}')
-    return importlib.import_module(name)

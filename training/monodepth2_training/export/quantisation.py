@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import logging
 import sys
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ExportError
 from monodepth2_ros.inference.engines.openvino import load_openvino
+from monodepth2_ros.optional_packages import load_package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +41,7 @@ def quantise(
         ExportError: the package nncf is missing.
     """
     openvino = load_openvino()
-    if importlib.util.find_spec('nncf') is None:
-        raise ExportError('int8 needs the package nncf: pip install nncf')
-    nncf = importlib.import_module('nncf')
+    nncf = load_package('nncf', cannot='an int8 network cannot be made', error=ExportError)
     nncf.set_log_level(logging.ERROR)
     samples = [image.permute(0, 2, 3, 1).contiguous().numpy() for image in images]
     # Its bars of progress are no part of what the command prints.

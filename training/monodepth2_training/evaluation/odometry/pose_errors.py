@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.optional_packages import load_package
 from monodepth2_training.evaluation.odometry.poses import Transforms
 
 FEWEST_POSES = 3
@@ -86,10 +87,9 @@ def has_evo() -> bool:
 
 def _evo() -> tuple[Any, Any]:
     """Evo's modules of metrics and of trajectories, which draw nothing."""
-    try:
-        from evo.core import metrics, trajectory
-    except ImportError as err:
-        raise EvaluationError(
-            'absolute and relative pose errors need evo (GPL 3): pip install evo'
-        ) from err
+    cannot = 'absolute and relative pose errors cannot be measured'
+    metrics, trajectory = (
+        load_package(f'evo.core.{part}', cannot=cannot, error=EvaluationError)
+        for part in ('metrics', 'trajectory')
+    )
     return metrics, trajectory
