@@ -13,6 +13,8 @@ from typing import Any
 
 from live_traffic import Figures, Source
 
+from monodepth2_ros.processor import processor
+
 _VERSIONS = ('torch', 'openvino', 'numpy', 'opencv-python-headless', 'ros-jazzy-rclpy')
 
 
@@ -42,12 +44,9 @@ class Results:
 
 def machine() -> str:
     """Processor, cores, versions and load, in one line."""
-    path = Path('/proc/cpuinfo')
-    rows = path.read_text(encoding='utf-8').splitlines() if path.exists() else []
-    names = [row.partition(':')[2].strip() for row in rows if row.startswith('model name')]
     versions = [f'{name} {metadata.version(name)}' for name in _VERSIONS if _installed(name)]
     return (
-        f'{names[0] if names else platform.machine()}, {os.cpu_count()} cores, Python '
+        f'{processor().name}, {os.cpu_count()} cores, Python '
         f'{platform.python_version()}, {", ".join(versions)}; load average '
         f'{os.getloadavg()[0]:.1f} at the end'
     )

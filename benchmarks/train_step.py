@@ -13,12 +13,10 @@ disparities and poses; *step* is networks, loss, backward and optimiser.
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from monodepth2_training.data.augmentation import Views
@@ -28,6 +26,7 @@ from monodepth2_training.world.drive import Drive, DriveSettings
 from plain_step import plain_loss
 
 from monodepth2_ros.geometry.depth import DepthRange
+from monodepth2_ros.processor import processor
 
 _DEPTH_RANGE = DepthRange()
 LossFunction = Callable[[Views, Prediction], torch.Tensor]
@@ -213,15 +212,7 @@ def _row(what: str, candidate: Candidate, plain: Candidate) -> str:
 def _machine(device: torch.device) -> str:
     if device.type == 'cuda':
         return f'{torch.cuda.get_device_name(device)}, torch {torch.__version__}'
-    return f'{_processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}'
-
-
-def _processor() -> str:
-    """The processor's name as Linux tells it, or what Python knows."""
-    cpuinfo = Path('/proc/cpuinfo')
-    lines = cpuinfo.read_text(encoding='utf-8').splitlines() if cpuinfo.exists() else []
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.machine()
+    return f'{processor().name}, {torch.get_num_threads()} threads, torch {torch.__version__}'
 
 
 def _wait(device: torch.device) -> None:

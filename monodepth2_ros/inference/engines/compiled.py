@@ -7,11 +7,8 @@ export --format torch``; the node only loads what that made.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import shutil
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +16,7 @@ import torch
 
 from monodepth2_ros.errors import ConfigError, DeviceError
 from monodepth2_ros.inference.engines.files import EngineRecord
+from monodepth2_ros.processor import processor
 
 if TYPE_CHECKING:
     from monodepth2_ros.inference.engines.network import InferenceNet
@@ -29,7 +27,6 @@ SUFFIX = '.pt2'
 """How names of compiled packages end."""
 
 _COMPILERS = ('g++', 'c++', 'clang++')
-_FEATURE_LINES = ('flags', 'Features')
 
 
 def package_record(model: Model, precision: str) -> EngineRecord:
@@ -39,20 +36,8 @@ def package_record(model: Model, precision: str) -> EngineRecord:
         precision=precision,
         model_sha256=model.sha256,
         library=f'torch {torch.__version__}',
-        machine=processor(),
+        machine=processor().fingerprint,
     )
-
-
-@cache
-def processor() -> str:
-    """Name this processor by its model and its instructions: code for another one may crash."""
-    cpuinfo = Path('/proc/cpuinfo')
-    lines = cpuinfo.read_text(encoding='utf-8').splitlines() if cpuinfo.exists() else []
-    facts = [line.partition(':') for line in lines]
-    features = next((f[2] for f in facts if f[0].strip() in _FEATURE_LINES), '')
-    name = next((f[2].strip() for f in facts if f[0].strip() == 'model name'), '')
-    digest = hashlib.sha256(' '.join(sorted(features.split())).encode()).hexdigest()
-    return f'{name or platform.machine()} {digest[:8]}'
 
 
 def compile_package(net: InferenceNet, image: torch.Tensor, target: Path) -> None:

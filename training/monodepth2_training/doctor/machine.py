@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monodepth2_ros.errors import Monodepth2Error
 from monodepth2_ros.health import Level
+from monodepth2_ros.processor import processor
 from monodepth2_training.doctor.check import Check
 
 SEGMENT_BYTES = 128 * 2**20
@@ -31,26 +32,15 @@ _GIBIBYTE = 2**30
 
 def system() -> Check:
     """Operating system, Python, processor."""
-    flags, model = processor()
-    features = [name for flag, name in _FEATURES.items() if flag in flags]
+    here = processor()
+    features = [name for flag, name in _FEATURES.items() if flag in here.features]
     cores = len(os.sched_getaffinity(0))
     text = (
         f'{platform.system()} {platform.release()}, Python {platform.python_version()}, '
-        f'{cores} cores of {model} ({", ".join(features) or "no vector features known"})'
+        f'{cores} cores of {here.name} ({", ".join(features) or "no vector features known"})'
     )
-    facts = {'processor': model, 'cores': cores, 'features': features}
+    facts = {'processor': here.name, 'cores': cores, 'features': features}
     return Check(name='system', level=Level.OK, text=text, facts=dict(facts))
-
-
-def processor() -> tuple[frozenset[str], str]:
-    """Flags and name of the processor, as the kernel tells them."""
-    path = Path('/proc/cpuinfo')
-    rows: dict[str, str] = {}
-    for line in path.read_text(encoding='utf-8').splitlines() if path.exists() else []:
-        name, _, value = line.partition(':')
-        rows.setdefault(name.strip().lower(), value.strip())
-    flags = rows.get('flags') or rows.get('features') or ''
-    return frozenset(flags.split()), rows.get('model name') or platform.machine()
 
 
 def memory() -> Check:
