@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.poses import rotation_matrices
+from monodepth2_ros.inference.travelled import MOST_GAP_S
 from monodepth2_training.data.frame_store import FrameStore, FrameTable
-from monodepth2_training.data.odometry import MOST_GAP_S
+from monodepth2_training.data.runs import runs_of
 
 Floats = NDArray[np.float64]
 
@@ -131,8 +132,7 @@ def _known_stretches(table: FrameTable) -> list[tuple[int, int]]:
     elapsed_ns = np.diff(table.stamps_ns)
     joined = known[1:] & known[:-1] & (np.diff(table.part) == 0)
     joined &= (elapsed_ns > 0) & (elapsed_ns <= MOST_GAP_S * 1e9)
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], joined, [False])).astype(np.int8)))
-    return [(int(begin), int(end) + 1) for begin, end in edges.reshape(-1, 2)]
+    return [(int(begin), int(end) + 1) for begin, end in runs_of(joined)]
 
 
 def _shifts_px(store: FrameStore, camera: int, begin: int, end: int) -> Floats:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_training.data.odometry_messages import MOST_GAP_S
+from monodepth2_ros.inference.travelled import MOST_GAP_S
 
 Floats = NDArray[np.float64]
 

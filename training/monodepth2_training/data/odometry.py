@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.inference.travelled import MOST_GAP_S
 from monodepth2_training.data.dead_reckoning import dead_reckoned
 from monodepth2_training.data.odometry_messages import (
-    MOST_GAP_S,
     MOTION_TYPES,
     ODOMETRY_TYPE,
     POSE_TYPES,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from monodepth2_ros.recordings import Recording, Topic
 
-__all__ = ['MOST_GAP_S', 'ODOMETRY_TYPE', 'POSE_TYPES', 'Odometry', 'read_odometry']
+__all__ = ['ODOMETRY_TYPE', 'POSE_TYPES', 'Odometry', 'read_odometry']
 
 _LEAST_ANGLE_RAD = 1e-6
 

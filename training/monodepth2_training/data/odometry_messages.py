@@ -10,9 +10,6 @@ import numpy as np
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings import Message, Recording, Topic, cdr
 
-MOST_GAP_S = 0.5
-"""Messages farther apart than this are not interpolated between."""
-
 ODOMETRY_TYPE = 'nav_msgs/msg/Odometry'
 TF_TYPE = 'tf2_msgs/msg/TFMessage'
 POSE_TYPES = (

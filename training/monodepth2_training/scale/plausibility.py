@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from monodepth2_training.data.odometry import MOST_GAP_S
+from monodepth2_ros.inference.travelled import MOST_GAP_S
 
 if TYPE_CHECKING:
     from monodepth2_training.data.frame_store import FrameTable

@@ -16,6 +16,7 @@ from monodepth2_ros.inference.views import View
 from monodepth2_ros.recordings import Recording, choose_camera
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
 from monodepth2_training.data.odometry import read_odometry
+from monodepth2_training.data.runs import runs_of
 from monodepth2_training.evaluation.odometry.poses import Transforms
 from monodepth2_training.evaluation.transforms import pose_frame, read_frames, transform_between
 from monodepth2_training.evaluation.true_frames import view_of_camera
@@ -106,12 +107,9 @@ def recorded_path(
 
 def _longest(known: NDArray[np.bool_], limit: int) -> tuple[int, int]:
     """Begin and length, at most ``limit``, of the longest run of known poses."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], known.astype(np.int8), [0]))))
-    if not len(edges):
-        return 0, 0
-    begins, lengths = edges[::2], edges[1::2] - edges[::2]
-    best = int(np.argmax(lengths))
-    return int(begins[best]), min(int(lengths[best]), limit)
+    runs: list[list[int]] = runs_of(known).tolist()
+    begin, end = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
+    return begin, min(end - begin, limit)
 
 
 def _mounting(recording: Recording, topic: str, odometry: str) -> tuple[Transforms, str]:
