@@ -69,7 +69,7 @@ def header_frame_id(data: bytes) -> str:
         RecordingError: the bytes end before the frame does.
     """
     end = _STAMP_END + 4
-    length = int.from_bytes(data[_STAMP_END:end], 'little' if data[1:2] == b'\x01' else 'big')
+    length = int.from_bytes(data[_STAMP_END:end], 'little' if _is_little(data) else 'big')
     if length < 1 or len(data) < end + length:
         raise RecordingError(f'a message of {len(data)} bytes holds no frame_id')
     return data[end : end + length - 1].decode('utf-8', 'replace')
@@ -82,7 +82,12 @@ def restamped(data: bytes, stamp_ns: int) -> bytes:
 
 
 def _stamp_format(data: bytes) -> str:
-    return '<iI' if data[1] & 1 else '>iI'
+    return '<iI' if _is_little(data) else '>iI'
+
+
+def _is_little(data: bytes) -> bool:
+    """The byte order of a message: the lowest bit of its representation."""
+    return bool(data[1:2] and data[1] & 1)
 
 
 def parse(message: Message) -> Any:

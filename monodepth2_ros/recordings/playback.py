@@ -18,6 +18,7 @@ from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, Message
 from monodepth2_ros.recordings.recording import Recording
 
 ANY_CAMERA = 'auto'
+_STAMPS_END_NS = 2**31 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,9 @@ class Clip:
             recorded, start_ns=self.start_ns, end_ns=self.end_ns + 1
         ):
             if given is not None and self.camera and message.topic == self.camera.image:
-                yield _info_of(self.camera, given, message)
+                info = _info_of(self.camera, given, message)
+                if info is not None:
+                    yield info
             yield message
 
 
@@ -146,8 +149,12 @@ def _info_name(camera: CameraTopics) -> str:
     return camera.info or f'{camera.image}/given_camera_info'
 
 
-def _info_of(camera: CameraTopics, given: CameraCalibration, image: Message) -> Message:
-    stamp_ns, frame_id = cdr.header_stamp_ns(image.data), cdr.header_frame_id(image.data)
+def _info_of(camera: CameraTopics, given: CameraCalibration, image: Message) -> Message | None:
+    """The calibration with an image's header; None for an image that ends in its header."""
+    try:
+        stamp_ns, frame_id = cdr.header_stamp_ns(image.data), cdr.header_frame_id(image.data)
+    except RecordingError:
+        return None
     data = cdr.camera_info(given, stamp_ns=stamp_ns, frame_id=frame_id)
     return replace(image, topic=_info_name(camera), type=CAMERA_INFO_TYPE, data=data)
 
@@ -180,8 +187,15 @@ class Timeline:
         return max(0, self.played_ns + round((stamp_ns - self.start_ns) / self.rate))
 
     def played_bytes(self, message: Message) -> bytes:
-        """The bytes to publish; unchanged if the message begins with no header."""
+        """The bytes to publish; unchanged where there is no whole header that can be shifted.
+
+        A header whose clock is decades ahead of the recording's cannot: seconds have 31 bits.
+        """
         if self.played_ns is None or not cdr.begins_with_header(message.type):
             return message.data
-        stamp_ns = self.played_stamp(cdr.header_stamp_ns(message.data))
-        return cdr.restamped(message.data, stamp_ns)
+        try:
+            stamp_ns = self.played_stamp(cdr.header_stamp_ns(message.data))
+        except RecordingError:
+            return message.data
+        fits = stamp_ns < _STAMPS_END_NS
+        return cdr.restamped(message.data, stamp_ns) if fits else message.data

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
-from support.make_bag import CALIBRATION, START_NS, write_camera_bag
+from support.make_bag import CALIBRATION, START_NS, image, write_camera_bag
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
-from monodepth2_ros.recordings import Message, cdr, open_recording
+from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
+from monodepth2_ros.recordings.messages import IMAGE_TYPE
 from monodepth2_ros.recordings.playback import Timeline, make_clip
 from monodepth2_ros.recordings.progress import Progress, Tally
 from monodepth2_ros.recordings.transit import Transit
@@ -40,6 +42,22 @@ def test_messages_without_a_header_keep_their_bytes():
     timeline = Timeline(start_ns=0, start_clock_s=0.0, played_ns=5)
     message = Message(topic='/a', type='std_msgs/msg/String', stamp_ns=0, data=b'\0\1\0\0abcd1234')
     assert timeline.played_bytes(message) == message.data
+
+
+@pytest.mark.parametrize('size', [0, 1, 3, 11])
+def test_a_message_that_ends_in_its_header_is_played_as_it_is(size):
+    timeline = Timeline(start_ns=0, start_clock_s=0.0, played_ns=5)
+    message = Message(topic='/a', type=IMAGE_TYPE, stamp_ns=0, data=image(0, 0)[:size])
+    assert timeline.played_bytes(message) == message.data
+
+
+def test_a_header_of_a_clock_that_is_decades_ahead_keeps_its_stamp():
+    """A simulator's recording, which begins near 0, of a driver that takes the time of day."""
+    timeline = Timeline(start_ns=0, start_clock_s=0.0, played_ns=START_NS)
+    message = Message(topic='/a', type=IMAGE_TYPE, stamp_ns=0, data=image(0, START_NS))
+    assert timeline.played_bytes(message) == message.data
+    near = replace(message, data=image(0, 7))
+    assert cdr.header_stamp_ns(timeline.played_bytes(near)) == START_NS + 7
 
 
 def test_a_clip_plays_all_topics_under_their_names(recording):
@@ -76,6 +94,17 @@ def test_a_given_calibration_precedes_every_image(tmp_path):
     assert [message.type.rpartition('/')[2] for message in messages] == ['CameraInfo', 'Image'] * 3
     assert cdr.parse_calibration(messages[0]) == other != CALIBRATION
     assert cdr.header_frame_id(messages[2].data) == 'camera'
+
+
+def test_an_image_without_a_whole_header_does_not_end_the_playing(tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        for index, data in enumerate((image(0, 1), image(1, 2)[:9], image(2, 3))):
+            writer.write('/camera/image_raw', index + 1, data)
+    with open_recording(tmp_path / 'bag', calibration=CALIBRATION) as recording:
+        messages = list(make_clip(recording, camera='auto').messages())
+    kinds = [message.type.rpartition('/')[2] for message in messages]
+    assert kinds == ['CameraInfo', 'Image', 'Image', 'CameraInfo', 'Image']
 
 
 def test_what_cannot_be_played_is_refused(recording):
