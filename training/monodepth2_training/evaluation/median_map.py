@@ -74,6 +74,18 @@ class MedianMap:
             float32 [H, W] in metres, interpolated between cells; a cell without any depth takes
             that of the nearest cell with some.
         """
+        filled = _filled(self.cells(without=without))
+        return np.asarray(cv2.resize(filled, self._size, interpolation=cv2.INTER_LINEAR))
+
+    def cells(self, *, without: int | None = None) -> Depth:
+        """The median of each cell.
+
+        Args:
+            without: number of a frame to leave out, unless there is no other.
+
+        Returns:
+            float32 [ceil(H / cell_px), ceil(W / cell_px)] in metres, NaN where nothing is known.
+        """
         kept = self._frame_of != (-1 if without is None else without)
         if not kept.any():
             kept[:] = True
@@ -83,8 +95,7 @@ class MedianMap:
         low, high = first + (counts[known] - 1) // 2, first + counts[known] // 2
         cells = np.full(counts.shape, np.nan, np.float32)
         cells[known] = 0.5 * (depth[low] + depth[high])
-        filled = _filled(cells.reshape(self._cells))
-        return np.asarray(cv2.resize(filled, self._size, interpolation=cv2.INTER_LINEAR))
+        return cells.reshape(self._cells)
 
     def _counts(self, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
         total = self._cells[0] * self._cells[1]
