@@ -76,6 +76,26 @@ def test_one_depth_everywhere_scores_what_it_must(
     assert usual['abs_rel'] < expected / 3
 
 
+def test_the_predictions_of_a_peer_are_judged_beside_the_same_guesses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', frames=3)
+    stack = np.stack([0.5 / scene(0.3 * number)[1] for number in range(3)])
+    np.save(tmp_path / 'peer.npy', stack)
+    words = ('evaluate', '--bag', str(bag), '--json', '--keep-hidden')
+    peer = (f'--predictions={tmp_path / "peer.npy"}', '--scale=0.5')
+    assert cli.main([*words, *peer]) == 0
+    model, usual, constant = json.loads(capsys.readouterr().out)['depth']['methods']
+    assert (model['name'], model['ratio']) == ('peer.npy', pytest.approx(0.5, rel=1e-3))
+    assert model['errors']['metric']['abs_rel'] < 1e-5 < usual['errors']['frame']['abs_rel']
+    assert constant['errors']['frame']['abs_rel'] > 0.1
+    np.save(tmp_path / 'peer.npy', stack[:2])
+    assert cli.main([*words, *peer]) == 1
+    assert 'holds 2 predictions, but the camera has 3 pictures' in capsys.readouterr().err
+    assert cli.main([*words, *peer, '--motion']) == 2
+    assert 'which tell depth and no motion' in capsys.readouterr().err
+
+
 def test_a_clock_that_is_100_ms_late_is_found_and_can_be_set_right(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

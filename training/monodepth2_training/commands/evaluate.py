@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ from monodepth2_training.commands import evaluate_sets
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from monodepth2_ros.geometry.camera import CameraCalibration
-    from monodepth2_ros.inference.estimator import DepthEstimator
+    from monodepth2_training.evaluation.bag_predictions import BagPredictions
     from monodepth2_training.evaluation.evaluation import Evaluation
 
 HELP = (
@@ -106,20 +108,29 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError('--tolerance-ms takes a number from 0 on, --truth-delay-ms any number')
 
 
-def _on_recording(args: argparse.Namespace) -> Evaluation:
-    """Load the model and evaluate it."""
+@contextmanager
+def _predictions(args: argparse.Namespace, pictures: int) -> Iterator[BagPredictions]:
+    """What is judged of so many pictures, closed at the end."""
+    from monodepth2_training.evaluation.bag_predictions import ImportedDepth, ModelDepth
+
+    if args.predictions is not None:
+        from monodepth2_training.evaluation.set_predictions import import_predictions
+
+        imported = import_predictions(args.predictions, scale=args.scale)
+        yield ImportedDepth(imported, pictures=pictures)
+        return
     from monodepth2_ros.inference.estimator import DepthEstimator
 
     estimator = DepthEstimator.load(
         args.model, device=args.device, flip=args.flip, threads=args.threads
     )
     try:
-        return _evaluate(args, estimator)
+        yield ModelDepth(estimator)
     finally:
         estimator.close()
 
 
-def _evaluate(args: argparse.Namespace, estimator: DepthEstimator) -> Evaluation:
+def _on_recording(args: argparse.Namespace) -> Evaluation:
     """Evaluate on the recording."""
     from monodepth2_ros.geometry.calibration_file import load_calibration
     from monodepth2_ros.recordings import choose_camera, open_recording
@@ -143,12 +154,15 @@ def _evaluate(args: argparse.Namespace, estimator: DepthEstimator) -> Evaluation
     calibration = load_calibration(args.calibration) if args.calibration else None
     progress = ProgressLine(args.limit)
     with open_recording(args.bag, calibration=calibration) as recording:
-        evaluation = evaluate_bag(recording, estimator, truth, settings, on_frame=progress.reach)
-        progress.close()
         image = choose_camera(recording, args.camera).image
+        with _predictions(args, recording.topic(image).count) as predictions:
+            evaluation = evaluate_bag(
+                recording, predictions, truth, settings, on_frame=progress.reach
+            )
+        progress.close()
         for note in recording.notes:
             print(f'monodepth2 evaluate: {note}', file=sys.stderr)
-    if evaluation.depth is None or args.motion:
+    if args.model is not None and (evaluation.depth is None or args.motion):
         return _with_self_check(evaluation, args, image, calibration)
     return evaluation
 

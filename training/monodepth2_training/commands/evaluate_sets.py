@@ -63,7 +63,8 @@ def add_set_arguments(parser: argparse.ArgumentParser) -> None:
         '--predictions',
         type=Path,
         metavar='PATH',
-        help='instead of --model: .npy of all disparities, or a folder of .npy or depth .png',
+        help='instead of --model: .npy of all disparities, or a folder of .npy or depth .png; '
+        'of a bag, one for each picture of the camera',
     )
     group.add_argument(
         '--scale', type=float, help='metres per unit of --predictions (md2 stereo: 5.4)'
@@ -82,12 +83,9 @@ def wanted(args: argparse.Namespace) -> bool:
     asked = [name for name in _SETS if getattr(args, name) is not None]
     if len(asked) + (args.bag is not None) != 1:
         raise ConfigError(f'evaluate on one of --bag, {", ".join(_OPTIONS)}')
-    if (args.model is None) == (args.predictions is None) or (
-        args.predictions is not None and (args.bag or args.kitti_odometry)
-    ):
-        raise ConfigError(
-            'give --model, or else for --kitti, --kitti-server and --make3d --predictions'
-        )
+    motion = args.kitti_odometry is not None or args.trajectory or args.motion
+    if (args.model is None) == (args.predictions is None) or (motion and args.model is None):
+        raise ConfigError('give --model, or else --predictions, which tell depth and no motion')
     if args.scale is not None and not 0.0 < args.scale < float('inf'):
         raise ConfigError(f'--scale {args.scale} is not usable: expected metres > 0')
     if args.trajectory and args.bag is None:

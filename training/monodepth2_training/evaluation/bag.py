@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluates the depth that a model predicts of a recording by the truth that was recorded."""
+"""Evaluates the depth that is predicted of a recording by the truth that was recorded."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from monodepth2_ros.geometry.camera import Window
-    from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_ros.recordings import Recording
+    from monodepth2_training.evaluation.bag_predictions import BagPredictions
     from monodepth2_training.evaluation.true_frames import TrueFrame
 
-MODEL, USUAL, CONSTANT = 'model', 'usual depth of each place', 'one depth everywhere'
-"""Names of the methods."""
+USUAL, CONSTANT = 'usual depth of each place', 'one depth everywhere'
+"""Names of the guesses."""
 
 _MOST_PIXELS = 60_000
 _MAP_FRAMES = 64
@@ -77,17 +77,17 @@ class _Judged:
 
 def evaluate_bag(
     recording: Recording,
-    estimator: DepthEstimator,
+    predictions: BagPredictions,
     truth: TruthSettings,
     settings: JudgeSettings,
     *,
     on_frame: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Evaluate a model on a recording; where truth cannot be used, the reason is a doubt.
+    """Evaluate predictions on a recording; where truth cannot be used, the reason is a doubt.
 
     Args:
         recording: opened.
-        estimator: the model.
+        predictions: what is judged.
         truth: where truth comes from.
         settings: what is judged.
         on_frame: told how many frames of how many are done.
@@ -96,20 +96,20 @@ def evaluate_bag(
         RecordingError: no such camera or topic, or damage.
     """
     try:
-        return _evaluate_depth(recording, estimator, truth, settings, on_frame)
+        return _evaluate_depth(recording, predictions, truth, settings, on_frame)
     except EvaluationError as err:
         what, _, advice = str(err).partition('. ')
         return Evaluation(
             title=f'Depth on {recording.path.name}',
             kind='bag',
-            facts=[('recording', str(recording.path)), *model_facts(estimator)],
+            facts=[('recording', str(recording.path)), *predictions.facts],
             doubts=[Doubt(what=f'{what}.', advice=f'{advice}.' if advice else '', urgent=True)],
         )
 
 
 def _evaluate_depth(
     recording: Recording,
-    estimator: DepthEstimator,
+    predictions: BagPredictions,
     truth: TruthSettings,
     settings: JudgeSettings,
     on_frame: Callable[[int, int], None],
@@ -120,7 +120,7 @@ def _evaluate_depth(
     bare = 0
     total = min(settings.most_frames, recording.topic(frames.topic).count // truth.every)
     for done, frame in enumerate(islice(frames, settings.most_frames), start=1):
-        bare += not _take(judged, estimator, frame, settings)
+        bare += not _take(judged, predictions, frame, settings)
         on_frame(done, total)
     alignment = check_alignment(recording, frames.image, frames.view, judged.rims)
     doubts = [
@@ -137,12 +137,12 @@ def _evaluate_depth(
         kind='bag',
         facts=[
             ('recording', str(recording.path)),
-            *model_facts(estimator),
+            *predictions.facts,
             *truth_facts(frames, truth, judged.pairs),
             ('part judged', "KITTI's (Garg)" if settings.garg else 'the whole picture'),
         ],
         doubts=doubts,
-        depth=_result(judged, estimator, settings) if judged.pairs else None,
+        depth=_result(judged, predictions, settings) if judged.pairs else None,
         overlays=[
             (name, jpeg(_seen(rgb, frames.view.window), widest=PAGE_PX))
             for name, rgb in alignment.examples
@@ -157,22 +157,12 @@ def _seen(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
     return np.ascontiguousarray(part)
 
 
-def model_facts(estimator: DepthEstimator) -> list[tuple[str, str]]:
-    """What a report says about a model."""
-    own = estimator.description.scale
-    return [
-        ('model', f'sha256 {estimator.model_sha256[:16]}'),
-        ('scale', 'unknown' if own is None else f'{own.value:.4g} m a unit, by {own.method}'),
-        ('device', estimator.device),
-    ]
-
-
 def _take(
-    judged: _Judged, estimator: DepthEstimator, frame: TrueFrame, settings: JudgeSettings
+    judged: _Judged, predictions: BagPredictions, frame: TrueFrame, settings: JudgeSettings
 ) -> bool:
     """Predict and keep one frame; False if it has too little truth."""
     window = frame.view.window
-    depth = estimator.infer(frame.rgb, window=window, scale=1.0)
+    depth = predictions.depth(frame)
     inside = np.ones(depth.shape, np.bool_) if frame.view.valid is None else frame.view.valid
     if settings.garg:
         crop = np.zeros(depth.shape, np.bool_)
@@ -198,11 +188,10 @@ def _thinned(frame: FramePairs) -> FramePairs:
     return frame.within((rows % step == step // 2) & (columns % step == step // 2))
 
 
-def _result(judged: _Judged, estimator: DepthEstimator, settings: JudgeSettings) -> DepthResult:
-    """Judge the model and the guesses."""
+def _result(judged: _Judged, predictions: BagPredictions, settings: JudgeSettings) -> DepthResult:
+    """Judge the predictions and the guesses."""
     pairs, limits = judged.pairs, settings.limits
-    own = estimator.description.scale
-    model = judge(pairs, scale=None if own is None else own.value, limits=limits)
+    model = judge(pairs, scale=predictions.scale, limits=limits)
     constant = [
         frame.guessing(np.ones((frame.height, frame.width), np.float32)) for frame in pairs
     ]
@@ -220,7 +209,7 @@ def _result(judged: _Judged, estimator: DepthEstimator, settings: JudgeSettings)
         limits=limits,
         frames=pairs,
         methods=[
-            Method(name=MODEL, judgement=model),
+            Method(name=predictions.name, judgement=model),
             *(
                 [Method(name=USUAL, judgement=judge(_usual(pairs), scale=1.0, limits=limits))]
                 if len(pairs) > 1

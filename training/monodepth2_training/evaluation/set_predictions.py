@@ -82,20 +82,24 @@ class ImportedPredictions:
         self._read = read
 
     def inverse_depth(self, frame: SetFrame) -> InverseDepth:
-        """Take the one at the frame's place in the list.
+        """Take the one at the frame's place in the list; see :meth:`at`."""
+        return self.at(frame.position, frame.name)
+
+    def at(self, position: int, name: str) -> InverseDepth:
+        """Take the one at a place, which is that of the picture of this name.
 
         Raises:
             EvaluationError: there is none, or it is no [h, w].
         """
-        if frame.position >= self.frames:
+        if position >= self.frames:
             raise EvaluationError(
-                f'{self.name} holds {self.frames} predictions, but {frame.name} is number '
-                f'{frame.position + 1} of its list: predict all of the list, in its order'
+                f'{self.name} holds {self.frames} predictions, but {name} is number '
+                f'{position + 1} of its list: predict all of the list, in its order'
             )
-        inverse = np.asarray(self._read(frame.position), np.float32).squeeze()
+        inverse = np.asarray(self._read(position), np.float32).squeeze()
         if inverse.ndim != 2:
             raise EvaluationError(
-                f'{self.name}: prediction {frame.position} is {list(inverse.shape)}, expected '
+                f'{self.name}: prediction {position} is {list(inverse.shape)}, expected '
                 '[height, width]'
             )
         return inverse

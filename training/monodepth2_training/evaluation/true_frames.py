@@ -58,6 +58,8 @@ class TruthSettings:
 class TrueFrame:
     """A rectified picture and what is known of its depth."""
 
+    number: int
+    """Of the picture among all of its camera, from 0."""
     stamp_ns: int
     """Of the picture."""
     stamp_s: float
@@ -112,7 +114,8 @@ class TrueFrames:
         """Stream the frames; messages that cannot be read are left out and counted."""
         counted = 0
         delay_ns = round(self._settings.delay_s * 1e9)
-        for found in match(self._stamped(self.image), self._stamped(self.topic, delay_ns)):
+        truths = ((stamp, message) for stamp, (_, message) in self._stamped(self.topic, delay_ns))
+        for found in match(self._stamped(self.image), truths):
             self.later_s.append(found.later_ns / 1e9)
             if abs(found.later_ns) > self._settings.tolerance_s * 1e9:
                 continue
@@ -121,13 +124,15 @@ class TrueFrames:
                 continue
             try:
                 true_m = self._depth_at(found.theirs, found.stamp_ns + delay_ns)
-                rgb = decode_frame(found.ours)
+                number, picture = found.ours
+                rgb = decode_frame(picture)
                 rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
             except (ImageError, RecordingError) as err:
                 self.unusable.append(str(err))
                 continue
             stamp_s = (found.stamp_ns - self._recording.start_ns) / 1e9
             yield TrueFrame(
+                number=number,
                 stamp_ns=found.stamp_ns,
                 stamp_s=stamp_s,
                 rgb=rgb,
@@ -135,9 +140,10 @@ class TrueFrames:
                 view=self.view,
             )
 
-    def _stamped(self, topic: str, delay_ns: int = 0) -> Iterator[tuple[int, Message]]:
-        for message in self._recording.messages([topic]):
-            yield frame_stamp_ns(message) - delay_ns, message
+    def _stamped(self, topic: str, delay_ns: int = 0) -> Iterator[tuple[int, tuple[int, Message]]]:
+        """Stamp in ns, and number and message, of all messages of a topic."""
+        for numbered in enumerate(self._recording.messages([topic])):
+            yield frame_stamp_ns(numbered[1]) - delay_ns, numbered
 
 
 def view_of_camera(recording: Recording, image_topic: str) -> View:
