@@ -71,7 +71,7 @@ def write_random_model(path: Path, config: TrainingConfig, store: FrameStore) ->
     torch.manual_seed(3)
     networks = DepthPoseModel(config.network, sources=source_names(config.mode))
     description = ModelDescription(
-        network=config.network.depth_net(), scale=trained_scale(config, store, 1)
+        network=config.network.depth_net(), scale=trained_scale(config, store, ())
     )
     save_model(path, description, networks.depth_net.state_dict(), networks.pose_state())
 

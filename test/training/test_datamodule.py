@@ -16,8 +16,8 @@ from monodepth2_training.data.datamodule import BatchLoader, TripletBatch, Tripl
 from monodepth2_training.data.dataset import TripletDataset
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
 from monodepth2_training.data.frame_store_writer import FrameRecord, open_writer
+from monodepth2_training.data.network_unit import stereo_unit_m
 from monodepth2_training.data.sampling import EpochSampler, validation_order
-from monodepth2_training.data.stereo_unit import stereo_unit_m
 from monodepth2_training.data.store_document import Progress, StoreDocument
 from monodepth2_training.data.triplets import Split, TripletSettings, make_split
 

@@ -31,8 +31,8 @@ from monodepth2_training.checkpoints import (
 from monodepth2_training.config_files import read_config
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.network_unit import BASELINE_UNITS
 from monodepth2_training.data.sampling import EpochSampler
-from monodepth2_training.data.stereo_unit import BASELINE_UNITS
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.module import DepthTraining
 from monodepth2_training.run.log import read_metrics

@@ -4,8 +4,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from monodepth2_training.data.network_unit import STEP_UNITS, travel_unit_m
 from monodepth2_training.loss.objective import LossConfig, Objective
 from monodepth2_training.loss.velocity import velocity_error
 from support.loss_scene import random_prediction, random_views
@@ -57,6 +59,12 @@ def test_a_predicted_standstill_has_a_finite_gradient() -> None:
     velocity_error(T, torch.tensor([[1.0]])).backward()
     assert T.grad is not None
     assert torch.isfinite(T.grad).all()
+
+
+def test_a_usual_step_is_three_hundredths_of_a_unit_and_standing_still_no_step() -> None:
+    distances_m = np.array([[0.0, 0.3], [NAN, 0.6], [0.9, 0.0]])
+    assert travel_unit_m(distances_m) * STEP_UNITS == pytest.approx(0.6)
+    assert travel_unit_m(np.full((2, 2), NAN)) == 1.0
 
 
 def test_the_term_equals_the_slow_formula_and_its_gradient_is_right() -> None:

@@ -102,7 +102,7 @@ class TripletDataModule(LightningDataModule):
         batch_size: int,
         seed: int = 0,
         workers: int = 0,
-        odometry: bool = False,
+        odometry_unit_m: float | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -112,12 +112,13 @@ class TripletDataModule(LightningDataModule):
             batch_size: samples of one step in each process.
             seed: decides the order of the samples, 0 or more.
             workers: processes that read for each process of the run; 0 for none.
-            odometry: whether batches say how far the vehicle travelled.
+            odometry_unit_m: metres in a network unit, for batches that say how far the vehicle
+                travelled; None for others.
         """
         super().__init__()
         self._store, self._split = store, split
         self._batch_size, self._seed, self._workers = batch_size, seed, workers
-        self._odometry = odometry
+        self._odometry_unit_m = odometry_unit_m
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches in whole steps; fewer samples than a batch make one smaller batch.
@@ -133,7 +134,9 @@ class TripletDataModule(LightningDataModule):
             rank=rank,
             world_size=world_size,
         )
-        dataset = TripletDataset(self._store, self._split.training, odometry=self._odometry)
+        dataset = TripletDataset(
+            self._store, self._split.training, odometry_unit_m=self._odometry_unit_m
+        )
         return ResumableLoader(dataset, sampler, workers=self._workers)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
@@ -142,7 +145,9 @@ class TripletDataModule(LightningDataModule):
             return []
         rank, world_size = self._place()
         order = validation_order(len(self._split.validation), rank=rank, world_size=world_size)
-        dataset = TripletDataset(self._store, self._split.validation, odometry=self._odometry)
+        dataset = TripletDataset(
+            self._store, self._split.validation, odometry_unit_m=self._odometry_unit_m
+        )
         return BatchLoader(dataset, order, batch_size=self._batch_size, workers=self._workers)
 
     def _place(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
-from monodepth2_training.data.stereo_unit import is_stereo_pair, stereo_unit_m
+from monodepth2_training.data.network_unit import is_stereo_pair, stereo_unit_m
 from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import Sample
 
@@ -46,16 +46,26 @@ class TripletDataset(Dataset[TripletBatch]):
     """
 
     def __init__(
-        self, store: FrameStore, samples: Sequence[Sample], *, odometry: bool = False
+        self,
+        store: FrameStore,
+        samples: Sequence[Sample],
+        *,
+        odometry_unit_m: float | None = None,
     ) -> None:
-        """Take samples of one mode, at least one of them; ``odometry`` fills travelled_units."""
+        """Take samples of one mode.
+
+        Args:
+            store: where the pictures are.
+            samples: at least one.
+            odometry_unit_m: metres in a network unit, to fill ``travelled_units``; None not to.
+        """
         self._store = store
         self._frames = frame_indices(samples)
         self._K = torch.from_numpy(np.stack([c.camera.K for c in store.cameras])).float()
         self._T = torch.stack([_T_to_partner(store.cameras, c) for c in range(len(self._K))])
         travelled = np.full((len(samples), self._frames.shape[1] - 1), np.nan, np.float32)
-        if odometry:
-            travelled = _travelled_units(store, self._frames)
+        if odometry_unit_m is not None:
+            travelled[:] = travelled_m(store, self._frames).distances_m / odometry_unit_m
         self._travelled = torch.from_numpy(travelled)
 
     def __len__(self) -> int:
@@ -95,13 +105,6 @@ class TripletDataset(Dataset[TripletBatch]):
 def frame_indices(samples: Sequence[Sample]) -> NDArray[np.int32]:
     """Camera and index of the target and the sources of samples of one mode, [N, 1 + S, 2]."""
     return np.array([((s.camera, s.target), *s.sources) for s in samples], np.int32)
-
-
-def _travelled_units(store: FrameStore, frames: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Travelled distances [N, S] of items [N, 1 + S, 2]; units are metres without a partner."""
-    has_partner = bool((frames[:, 1:, 0] != frames[:, :1, 0]).any())
-    unit_m = stereo_unit_m(store.cameras) if has_partner else 1.0
-    return (travelled_m(store, frames).distances_m / unit_m).astype(np.float32)
 
 
 def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:

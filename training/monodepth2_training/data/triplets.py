@@ -25,7 +25,7 @@ from monodepth2_training.data.neighbours import (
     find_partners,
     period_ns,
 )
-from monodepth2_training.data.stereo_unit import is_stereo_pair
+from monodepth2_training.data.network_unit import is_stereo_pair
 from monodepth2_training.data.time_blocks import choose_blocks, clocks, in_blocks
 
 _SOURCES = {

@@ -222,9 +222,9 @@ def scale_of(record: RunRecord) -> Scale | None:
     """The scale as the model file has it, or would have it; None if unknown."""
     if record.description is not None:
         return record.description.scale
-    if record.store is None:
+    if record.store is None or record.split is None:
         return None
-    return trained_scale(record.config, record.store, 0)
+    return trained_scale(record.config, record.store, record.split.training)
 
 
 def _scale_text(facts: Facts) -> str:

@@ -24,7 +24,7 @@ MOST_SAMPLES = 400
 """No more validation samples than these are looked at."""
 
 NOT_LEARNT = 0.2
-"""A network unit that differs from a metre by more than this share is none; it is measured."""
+"""A network unit that is off by more than this share has not been learnt; it is measured."""
 
 _MODEL = 'model.'
 
@@ -37,7 +37,7 @@ def checked_scale(
     Raises:
         CheckpointError: the checkpoint is damaged.
     """
-    scale = trained_scale(config, store, len(split.training))
+    scale = trained_scale(config, store, split.training)
     if scale is None or config.mode != 'mono' or not split.validation:
         return scale
     step = -(-len(split.validation) // MOST_SAMPLES)

@@ -25,7 +25,7 @@ from monodepth2_training.run.fitting import fit, make_trainer
 from monodepth2_training.run.keeper import CheckpointKeeper
 from monodepth2_training.run.log import RunLog
 from monodepth2_training.run.metric import checked_scale
-from monodepth2_training.run.model import write_model
+from monodepth2_training.run.model import network_unit_m, write_model
 from monodepth2_training.run.pictures import RunPictures
 from monodepth2_training.run.processes import Processes
 
@@ -173,7 +173,9 @@ def _data(config: TrainingConfig, store: FrameStore, split: Split) -> TripletDat
         batch_size=settings.batch_size,
         seed=settings.seed,
         workers=settings.workers,
-        odometry=config.loss.velocity > 0.0,
+        odometry_unit_m=network_unit_m(config, store, split.training)
+        if config.loss.velocity
+        else None,
     )
 
 

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The unit of length of the networks: what is usual in a recording has its usual number in it.
+
+Depth range, first guess and the small numbers that pose networks begin with fit the published
+convention, whatever the recording: a stereo baseline of 0.1 units, and steps of a vehicle of 0.03
+units, as the paper's networks come to on KITTI by themselves. So a pair 6 cm apart trains like
+one 54 cm apart, and a robot at walking pace like a car. The model file's scale is what turns
+units into metres.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monodepth2_training.data.frame_store import StoredCamera
+
+BASELINE_UNITS = 0.1
+"""Length of every baseline in network units."""
+
+STEP_UNITS = 0.03
+"""Length of a usual step, from one frame of a triplet to the next, in network units."""
+
+_LEAST_BASELINE_M = 1e-4
+_LEAST_STEP_M = 1e-3
+
+
+def is_stereo_pair(cameras: Sequence[StoredCamera]) -> bool:
+    """Whether these are two cameras at different places."""
+    return len(cameras) == 2 and baseline_m(cameras) >= _LEAST_BASELINE_M
+
+
+def baseline_m(cameras: Sequence[StoredCamera]) -> float:
+    """Distance of the two cameras of a pair in metres."""
+    first, second = cameras
+    return abs(second.position_m - first.position_m)
+
+
+def stereo_unit_m(cameras: Sequence[StoredCamera]) -> float:
+    """Metres in a network unit of a model that learns from this pair."""
+    return baseline_m(cameras) / BASELINE_UNITS
+
+
+def travel_unit_m(distances_m: NDArray[np.float64]) -> float:
+    """Metres in a network unit of a model that learns from odometry.
+
+    Args:
+        distances_m: length of steps, any shape; NaN where it is not known.
+
+    Returns:
+        a length of which the median step is ``STEP_UNITS``; standing still is no step. 1 without
+        any step.
+    """
+    steps_m = distances_m[distances_m > _LEAST_STEP_M]
+    return float(np.median(steps_m)) / STEP_UNITS if len(steps_m) else 1.0
