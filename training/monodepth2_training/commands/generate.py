@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help='add a second camera so far to the right, on /camera_right (default none)',
     )
+    parser.add_argument(
+        '--variety',
+        action='store_true',
+        help='let the seed also draw weather, light, camera (lens, distortion, colour, mounting), '
+        'people, signs, motion blur and compression',
+    )
     for name, text in (
         ('moving-cars', 'traffic besides parked cars'),
         ('standstill', 'one stop at a crossing, in drives of 8 s and more'),
@@ -92,6 +98,7 @@ def _settings(args: argparse.Namespace) -> DriveSettings:
         exposure_changes=args.exposure_changes,
         noise=args.noise,
         baseline_m=args.baseline_m,
+        variety=args.variety,
     )
 
 
@@ -115,6 +122,7 @@ def _write(
 def _report(drive: Drive, out: Path, device: str, elapsed_s: float) -> dict[str, object]:
     settings, ego = drive.settings, drive.ego
     stop = ego.profile.stop_s
+    walkers = sum(vehicle.swing_m is not None for vehicle in drive.scene.vehicles)
     return {
         'bag': str(out),
         'frames': settings.frames,
@@ -122,10 +130,12 @@ def _report(drive: Drive, out: Path, device: str, elapsed_s: float) -> dict[str,
         'height': settings.height,
         'rate_hz': settings.rate_hz,
         'baseline_m': settings.baseline_m,
+        'variety': settings.variety,
         'seed': settings.seed,
         'distance_m': round(float(ego.along_m(settings.duration_s)), 2),
         'standstill_s': None if stop is None else [round(time_s, 2) for time_s in stop],
-        'moving_cars': len(drive.moving_instances),
+        'moving_cars': len(drive.moving_instances) - walkers,
+        'walking_people': walkers,
         'device': device,
         'seconds': round(elapsed_s, 2),
         'frames_per_second': round(settings.frames / elapsed_s, 2),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_training.world.lens import Lens
 from monodepth2_training.world.solids import Solids
 
 NEAR_M = 0.05
@@ -37,6 +38,7 @@ def screen_bounds(
     T_world_to_camera: NDArray[np.float64],
     *,
     max_depth_m: float,
+    lens: Lens | None = None,
 ) -> ScreenBounds:
     """Bound every solid in the picture of ``camera``.
 
@@ -45,16 +47,14 @@ def screen_bounds(
         camera: the picture.
         T_world_to_camera: float64[4, 4].
         max_depth_m: solids beyond are left out.
+        lens: the same camera with its distortion; None without any.
     """
     points = solids.corners() @ T_world_to_camera[:3, :3].T + T_world_to_camera[:3, 3]
     clipped = _clip_near(points)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        u = camera.fx_px * clipped[..., 0] / clipped[..., 2] + camera.cx_px
-        v = camera.fy_px * clipped[..., 1] / clipped[..., 2] + camera.cy_px
-    hidden = np.isnan(u).all(axis=1)
-    u[hidden], v[hidden] = -1e6, -1e6
-    columns = _pixel_range(u, camera.width)
-    rows = _pixel_range(v, camera.height)
+    if lens is None:
+        columns, rows = _seen(clipped, camera)
+    else:
+        columns, rows = _seen_through(lens, clipped)
     nearest = np.maximum(points[..., 2].min(axis=1), NEAR_M)
     seen = (columns[:, 0] < columns[:, 1]) & (rows[:, 0] < rows[:, 1]) & (nearest < max_depth_m)
     index = np.flatnonzero(seen)
@@ -62,6 +62,40 @@ def screen_bounds(
     return ScreenBounds(
         index=index, columns=columns[index], rows=rows[index], nearest_m=nearest[index]
     )
+
+
+def _seen(
+    points: NDArray[np.float64], camera: PinholeCamera
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Columns and rows [N, 2] that hold points [N, P, 3]; none where all are NaN."""
+    with np.errstate(invalid='ignore', divide='ignore'):
+        u = camera.fx_px * points[..., 0] / points[..., 2] + camera.cx_px
+        v = camera.fy_px * points[..., 1] / points[..., 2] + camera.cy_px
+    hidden = np.isnan(u).all(axis=1)
+    u[hidden], v[hidden] = -1e6, -1e6
+    return _pixel_range(u, camera.width), _pixel_range(v, camera.height)
+
+
+def _seen_through(
+    lens: Lens, points: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same for a lens that bends lines: all columns and rows that look so far aside."""
+    with np.errstate(invalid='ignore', divide='ignore'):
+        x, y = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
+    hidden = np.isnan(x).all(axis=1)
+    x[hidden], y[hidden] = -1e6, -1e6
+    high_x, low_x, high_y, low_y = lens.reach
+    return _between(x, high_x, low_x), _between(y, high_y, low_y)
+
+
+def _between(
+    coordinate: NDArray[np.float64], high: NDArray[np.float64], low: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """First and past-the-last pixel whose ascending ``low`` to ``high`` meets the coordinates."""
+    # One pixel more on either side: rays are rounded to float32.
+    first = np.searchsorted(high, np.nanmin(coordinate, axis=1), side='left') - 1
+    last = np.searchsorted(low, np.nanmax(coordinate, axis=1), side='right') + 1
+    return np.stack([first, last], axis=1).clip(0, len(high)).astype(np.int64)
 
 
 def _clip_near(corners: NDArray[np.float64]) -> NDArray[np.float64]:

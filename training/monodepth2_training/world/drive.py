@@ -4,23 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ConfigError
-from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_training.world.lens import Lens
 from monodepth2_training.world.motion import EgoMotion, Twist
 from monodepth2_training.world.planning import plan_world
-from monodepth2_training.world.rendering import Renderer
+from monodepth2_training.world.rendering import Exposure, Renderer
+from monodepth2_training.world.rig import Rig, fleet_rig, standard_rig
 from monodepth2_training.world.sensor import Sensor
+from monodepth2_training.world.weather import exposure_gain
 
 START_NS = 1_700_000_000_000_000_000
 """Stamp of the first frame: fixed, so that a drive is the same bytes every time."""
-
-_FX_PER_WIDTH, _FY_PER_HEIGHT = 0.58, 1.92
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,8 @@ class DriveSettings:
     """Whether the camera adds noise."""
     baseline_m: float = 0.0
     """How far to its right a second camera sits that looks the same way; 0 for none."""
+    variety: bool = False
+    """Whether the seed also draws weather, light, camera, people, signs, blur and compression."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be rendered."""
@@ -62,18 +64,11 @@ class DriveSettings:
         """Time from the first frame to the last."""
         return (self.frames - 1) / self.rate_hz
 
-    def camera(self) -> PinholeCamera:
-        """The camera: KITTI's field of view at 640x192, square pixels at other shapes."""
-        fx = _FX_PER_WIDTH * self.width
-        fy = _FY_PER_HEIGHT * self.height if self.width * 3 == self.height * 10 else fx
-        return PinholeCamera(
-            width=self.width,
-            height=self.height,
-            fx_px=fx,
-            fy_px=fy,
-            cx_px=0.5 * self.width - 0.5,
-            cy_px=0.5 * self.height - 0.5,
-        )
+    def rig(self) -> Rig:
+        """The camera that records."""
+        if self.variety:
+            return fleet_rig(self.seed, self.width, self.height)
+        return standard_rig(self.width, self.height)
 
 
 _MOST_FRAMES = 20_000
@@ -113,28 +108,34 @@ class DriveFrame:
 
 
 class Drive:
-    """A drive that can be rendered frame by frame, in any order."""
+    """A drive that can be rendered frame by frame, in any order.
+
+    Attributes:
+        settings: what it was made of.
+        rig: its camera; ``camera`` is that without distortion.
+        scene: the world.
+        ego: the motion of its vehicle.
+        moving_instances: numbers of the cars and people that move.
+    """
 
     def __init__(self, settings: DriveSettings, device: torch.device) -> None:
         """Plan the world and prepare the renderer on ``device``."""
         self.settings = settings
-        self.camera = settings.camera()
+        self.rig = settings.rig()
+        self.camera = self.rig.lens.camera
         plan = plan_world(
             seed=settings.seed,
             duration_s=settings.duration_s,
             speed_m_s=settings.speed_m_s,
             moving_cars=settings.moving_cars,
             standstill=settings.standstill,
+            variety=settings.variety,
         )
         self.scene, self.ego = plan.scene, plan.ego
         self.moving_instances = plan.moving_instances
         self._renderer = Renderer(self.scene, device)
-        self._sensor = Sensor(
-            exposure_changes=settings.exposure_changes,
-            noise=0.006 if settings.noise else 0.0,
-            seed=settings.seed,
-        )
-        self._T_world_to_odom = np.linalg.inv(_level(self.ego, 0.0))
+        self._sensor = self._adjusted(self.rig.sensor)
+        self._T_world_to_odom = T_world_to_odom(self.ego)
 
     def __len__(self) -> int:
         return self.settings.frames
@@ -146,34 +147,80 @@ class Drive:
     def frame(self, number: int) -> DriveFrame:
         """Render one frame."""
         time_s = number / self.settings.rate_hz
-        pose = self.ego.T_camera_to_world(time_s)
-        rendering = self._renderer.render(self.camera, pose, time_s)
-        gain = self._sensor.gain(time_s, self.settings.duration_s)
-        rgb = self._sensor.capture(rendering.radiance, number, gain)
+        rendering = self._renderer.render(self.rig.lens, self._exposure(time_s))
         return DriveFrame(
             number=number,
             stamp_ns=START_NS + round(time_s * 1e9),
-            rgb=rgb.cpu().numpy(),
-            right_rgb=self._right(number, pose, time_s, gain)
-            if self.settings.baseline_m
-            else None,
+            rgb=self._developed(rendering.radiance, number),
+            right_rgb=self.picture(number, right=True) if self.settings.baseline_m else None,
             depth_m=rendering.depth_m.cpu().numpy(),
             instance=rendering.instance.cpu().numpy(),
             T_base_to_odom=self._T_world_to_odom @ self.ego.T_base_to_world(time_s),
-            T_camera_to_odom=self._T_world_to_odom @ pose,
+            T_camera_to_odom=self._T_world_to_odom
+            @ self.ego.T_camera_to_world(time_s, self.rig.mounting),
             twist=self.ego.twist(time_s),
         )
 
-    def _right(
-        self, number: int, T_left_to_world: NDArray[np.float64], time_s: float, gain: float
+    def picture(
+        self, number: int, *, right: bool = False, straight: bool = False
     ) -> NDArray[np.uint8]:
-        """Picture of the second camera, [H, W, 3], with noise of its own."""
-        T_right_to_left = np.eye(4)
-        T_right_to_left[0, 3] = self.settings.baseline_m
-        pose = T_left_to_world @ T_right_to_left
-        radiance = self._renderer.render(self.camera, pose, time_s).radiance
-        picture = self._sensor.capture(radiance, _MOST_FRAMES + number, gain)
+        """The picture of a frame alone, uint8 [H, W, 3].
+
+        Args:
+            number: of the frame.
+            right: whether it is that of the second camera, which has noise of its own.
+            straight: whether to leave out the lens's distortion.
+        """
+        exposure = self._exposure(
+            number / self.settings.rate_hz, right_m=self.settings.baseline_m if right else 0.0
+        )
+        lens = Lens(camera=self.camera) if straight else self.rig.lens
+        radiance = self._renderer.render(lens, exposure).radiance
+        return self._developed(radiance, number, noise=_MOST_FRAMES + number if right else number)
+
+    def _exposure(self, time_s: float, *, right_m: float = 0.0) -> Exposure:
+        """When and where a camera ``right_m`` to the right of the first takes a picture."""
+        shutter_s = self.rig.shutter_s
+
+        def pose(at_s: float) -> NDArray[np.float64]:
+            return self.ego.T_camera_to_world(at_s, self.rig.mounting) @ _T_right(right_m)
+
+        return Exposure(
+            time_s=time_s,
+            T_camera_to_world=pose(time_s),
+            shutter_s=shutter_s,
+            T_end_to_world=pose(time_s + 0.5 * shutter_s) if shutter_s else None,
+        )
+
+    def _developed(
+        self, radiance: torch.Tensor, number: int, *, noise: int | None = None
+    ) -> NDArray[np.uint8]:
+        time_s = number / self.settings.rate_hz
+        gain = self._sensor.gain(time_s, self.settings.duration_s)
+        picture = self._sensor.capture(radiance, number if noise is None else noise, gain)
         return picture.cpu().numpy()
+
+    def _adjusted(self, sensor: Sensor) -> Sensor:
+        """The rig's electronics, set up for this drive and its light."""
+        return replace(
+            sensor,
+            exposure_changes=self.settings.exposure_changes,
+            noise=sensor.noise if self.settings.noise else 0.0,
+            seed=self.settings.seed,
+            base_gain=exposure_gain(self.scene.light) if self.settings.variety else 1.0,
+        )
+
+
+def T_world_to_odom(ego: EgoMotion) -> NDArray[np.float64]:
+    """The frame ``odom`` begins where the vehicle does, level: float64 [4, 4]."""
+    return np.asarray(np.linalg.inv(_level(ego, 0.0)), np.float64)
+
+
+def _T_right(right_m: float) -> NDArray[np.float64]:
+    """From a camera ``right_m`` to the right of another to that one, [4, 4]."""
+    T_right_to_left = np.eye(4)
+    T_right_to_left[0, 3] = right_m
+    return T_right_to_left
 
 
 def _level(ego: EgoMotion, time_s: float) -> NDArray[np.float64]:

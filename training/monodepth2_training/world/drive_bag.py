@@ -10,7 +10,9 @@
 | /tf_static | tf2_msgs/TFMessage | base_link to camera_optical_frame |
 
 A drive with a second camera also has /camera_right/image_raw and /camera_right/camera_info, whose
-P[0, 3] tells the baseline, and where that camera is mounted.
+P[0, 3] tells the baseline, and where that camera is mounted. With variety, a camera without colour
+writes mono8; one with distortion says so in camera_info, and its depth, of the same pixels as
+/camera/image_raw, is /camera/depth/image_raw instead.
 """
 
 from __future__ import annotations
@@ -26,17 +28,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import RecordingError
-from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.writer import RecordingWriter
 from monodepth2_training.world.drive import START_NS, Drive, DriveFrame
-from monodepth2_training.world.motion import T_camera_to_base, Twist, quaternion_xyzw
+from monodepth2_training.world.motion import Mounting, Twist, quaternion_xyzw
 
 IMAGE_TOPIC = '/camera/image_raw'
 INFO_TOPIC = '/camera/camera_info'
 RIGHT_IMAGE_TOPIC = '/camera_right/image_raw'
 RIGHT_INFO_TOPIC = '/camera_right/camera_info'
 DEPTH_TOPIC = '/camera/depth/image_rect'
+RAW_DEPTH_TOPIC = '/camera/depth/image_raw'
 ODOMETRY_TOPIC = '/odom'
 STATIC_TRANSFORM_TOPIC = '/tf_static'
 
@@ -65,11 +67,15 @@ class DriveBag:
         """Announce the topics and write how the cameras of ``drive`` are mounted."""
         self._writer = writer
         baseline_m = drive.settings.baseline_m
-        self._calibration = calibration_of(drive.camera)
-        self._right_calibration = calibration_of(drive.camera, right_of_first_m=baseline_m)
+        self._colour = drive.rig.sensor.colour
+        self._depth_topic = RAW_DEPTH_TOPIC if drive.rig.lens.bends else DEPTH_TOPIC
+        self._calibration = drive.rig.lens.calibration()
+        self._right_calibration = drive.rig.lens.calibration(right_of_first_m=baseline_m)
         for topic, type_name in (_TYPES | _RIGHT_TYPES if baseline_m else _TYPES).items():
-            writer.add_topic(topic, type_name, latched=topic == STATIC_TRANSFORM_TOPIC)
-        writer.write(STATIC_TRANSFORM_TOPIC, START_NS, _mounting(START_NS, baseline_m))
+            name = self._depth_topic if topic == DEPTH_TOPIC else topic
+            writer.add_topic(name, type_name, latched=topic == STATIC_TRANSFORM_TOPIC)
+        mounting = _mounting(START_NS, drive.rig.mounting, baseline_m)
+        writer.write(STATIC_TRANSFORM_TOPIC, START_NS, mounting)
 
     def write(self, frame: DriveFrame) -> None:
         """Append one frame's messages.
@@ -80,14 +86,19 @@ class DriveBag:
         stamp = frame.stamp_ns
         info = cdr.camera_info(self._calibration, stamp_ns=stamp, frame_id=CAMERA_FRAME)
         self._writer.write(INFO_TOPIC, stamp, info)
-        self._writer.write(IMAGE_TOPIC, stamp, _image(frame.rgb, 'rgb8', stamp))
+        self._writer.write(IMAGE_TOPIC, stamp, self._picture(frame.rgb, stamp, CAMERA_FRAME))
         if frame.right_rgb is not None:
             info = cdr.camera_info(self._right_calibration, stamp_ns=stamp, frame_id=RIGHT_FRAME)
             self._writer.write(RIGHT_INFO_TOPIC, stamp, info)
-            picture = _image(frame.right_rgb, 'rgb8', stamp, RIGHT_FRAME)
+            picture = self._picture(frame.right_rgb, stamp, RIGHT_FRAME)
             self._writer.write(RIGHT_IMAGE_TOPIC, stamp, picture)
-        self._writer.write(DEPTH_TOPIC, stamp, _image(frame.depth_m, '32FC1', stamp))
+        self._writer.write(self._depth_topic, stamp, _image(frame.depth_m, '32FC1', stamp))
         self._writer.write(ODOMETRY_TOPIC, stamp, _odometry(frame))
+
+    def _picture(self, rgb: NDArray[np.uint8], stamp_ns: int, frame_id: str) -> bytes:
+        if self._colour:
+            return _image(rgb, 'rgb8', stamp_ns, frame_id)
+        return _image(rgb[..., 0], 'mono8', stamp_ns, frame_id)
 
 
 @contextmanager
@@ -138,18 +149,6 @@ def refuse_existing(path: Path, *, replace: bool) -> None:
         )
 
 
-def calibration_of(camera: PinholeCamera, *, right_of_first_m: float = 0.0) -> CameraCalibration:
-    """The calibration of a camera without distortion, perhaps the second of a pair."""
-    fx, fy, cx, cy = camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px
-    return CameraCalibration(
-        width=camera.width,
-        height=camera.height,
-        D=(0.0,) * 5,
-        K=(fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0),
-        P=(fx, 0.0, cx, -fx * right_of_first_m, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0),
-    )
-
-
 def _image(
     pixels: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str = CAMERA_FRAME
 ) -> bytes:
@@ -185,18 +184,18 @@ def _twist(twist: Twist) -> Any:
     )
 
 
-def _mounting(stamp_ns: int, baseline_m: float) -> bytes:
+def _mounting(stamp_ns: int, mounting: Mounting, baseline_m: float) -> bytes:
     """Poses of the camera and, if there is a baseline, of the second one."""
-    transforms = [_mounted(stamp_ns, CAMERA_FRAME, right_m=0.0)]
+    pose = mounting.T_camera_to_base()
+    transforms = [_mounted(stamp_ns, CAMERA_FRAME, pose, right_m=0.0)]
     if baseline_m:
-        transforms.append(_mounted(stamp_ns, RIGHT_FRAME, right_m=baseline_m))
+        transforms.append(_mounted(stamp_ns, RIGHT_FRAME, pose, right_m=baseline_m))
     message = cdr.typestore().types['tf2_msgs/msg/TFMessage'](transforms=transforms)
     return cdr.serialize(message, 'tf2_msgs/msg/TFMessage')
 
 
-def _mounted(stamp_ns: int, frame_id: str, *, right_m: float) -> Any:
+def _mounted(stamp_ns: int, frame_id: str, pose: NDArray[np.float64], *, right_m: float) -> Any:
     types = cdr.typestore().types
-    pose = T_camera_to_base()
     position = (pose @ [right_m, 0.0, 0.0, 1.0])[:3]
     return types['geometry_msgs/msg/TransformStamped'](
         header=cdr.header(stamp_ns, BASE_FRAME),

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from monodepth2_training.world.sign_look import SignKind
 from monodepth2_training.world.solids import Material, Shape, Solid
 
 Colour = tuple[float, float, float]
@@ -107,6 +108,34 @@ def sign(rng: np.random.Generator, instance: int) -> list[Solid]:
     )
     inner = replace(board, half=(0.04, 0.22, 0.13), colour=(0.66, 0.65, 0.62))
     return [post, board, inner]
+
+
+_BOARDS = {
+    SignKind.PROHIBITION: (Shape.ELLIPSOID, 0.34, 0.34),
+    SignKind.MANDATORY: (Shape.ELLIPSOID, 0.32, 0.32),
+    SignKind.WARNING: (Shape.FRUSTUM, 0.45, 0.39),
+    SignKind.STOP: (Shape.ELLIPSOID, 0.42, 0.42),
+    SignKind.PARKING: (Shape.FRUSTUM, 0.32, 0.32),
+    SignKind.NAME: (Shape.FRUSTUM, 0.60, 0.16),
+}
+
+
+def traffic_sign(rng: np.random.Generator, facing: float, instance: int) -> list[Solid]:
+    """A sign with a face to read for whoever comes from the side ``facing`` (1 or -1) of x."""
+    kind = SignKind(int(rng.integers(len(SignKind))))
+    shape, half_y, half_z = _BOARDS[kind]
+    size, height = float(rng.uniform(0.9, 1.25)), float(rng.uniform(2.2, 2.9))
+    post = pole(height, 0.035, (0.45, 0.46, 0.47), instance)
+    board = replace(
+        post,
+        shape=shape,
+        centre=(facing * 0.05, 0.0, height),
+        half=(0.02, half_y * size, half_z * size),
+        taper=(0.0, half_y / (2 * half_z)) if kind == SignKind.WARNING else (0.0, 0.0),
+        material=Material.SIGN,
+        detail=(float(kind), facing, 0.0, 0.0),
+    )
+    return [post, board]
 
 
 def traffic_light(side: float, facing: float, instance: int) -> list[Solid]:

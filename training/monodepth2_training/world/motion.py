@@ -19,7 +19,7 @@ LANE_LATERAL_M = -1.65
 """Middle of the driven lane: traffic keeps to the right."""
 
 CAMERA_IN_BASE_M = (0.8, 0.0, 1.65)
-"""Camera centre in ``base_link``; the camera looks straight ahead."""
+"""Usual camera centre in ``base_link``; the camera looks straight ahead."""
 
 _AMPLITUDES = np.array([0.0022, 0.0030, 0.0010, 0.006])
 _PITCH_PER_M_S2 = 0.004
@@ -37,6 +37,27 @@ class Twist:
     """float64[3]"""
     angular_rad_s: Floats
     """float64[3]"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mounting:
+    """Where a camera is on the vehicle, in ``base_link``."""
+
+    forward_m: float = CAMERA_IN_BASE_M[0]
+    """Ahead of the origin."""
+    left_m: float = CAMERA_IN_BASE_M[1]
+    """Left of the origin."""
+    up_m: float = CAMERA_IN_BASE_M[2]
+    """Above the ground."""
+    pitch_rad: float = 0.0
+    """How far below straight ahead it looks."""
+
+    def T_camera_to_base(self) -> Floats:
+        """Pose of the optical frame: float64[4, 4], its points into ``base_link``."""
+        pose = np.eye(4)
+        pose[:3, :3] = _turn(1, self.pitch_rad) @ _OPTICAL_TO_BASE
+        pose[:3, 3] = (self.forward_m, self.left_m, self.up_m)
+        return pose
 
 
 class EgoMotion:
@@ -68,9 +89,10 @@ class EgoMotion:
         pose[:3, 3] = (x, y, heave)
         return pose
 
-    def T_camera_to_world(self, time_s: float) -> Floats:
-        """Pose of the camera's optical frame: float64[4, 4]."""
-        return np.asarray(self.T_base_to_world(time_s) @ T_camera_to_base(), np.float64)
+    def T_camera_to_world(self, time_s: float, mounting: Mounting) -> Floats:
+        """Pose of the optical frame of a mounted camera: float64[4, 4]."""
+        T_camera_to_base = mounting.T_camera_to_base()
+        return np.asarray(self.T_base_to_world(time_s) @ T_camera_to_base, np.float64)
 
     def twist(self, time_s: float) -> Twist:
         """Velocity at a time, by a central difference of the pose over 2 ms."""
@@ -105,11 +127,8 @@ class EgoMotion:
 
 
 def T_camera_to_base() -> Floats:
-    """Mounting of the camera: float64[4, 4], points of the optical frame into ``base_link``."""
-    pose = np.eye(4)
-    pose[:3, :3] = _OPTICAL_TO_BASE
-    pose[:3, 3] = CAMERA_IN_BASE_M
-    return pose
+    """The usual mounting: float64[4, 4], points of the optical frame into ``base_link``."""
+    return Mounting().T_camera_to_base()
 
 
 def quaternion_xyzw(rotation: Floats) -> tuple[float, float, float, float]:

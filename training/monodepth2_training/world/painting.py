@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from monodepth2_training.world import facade_look, object_look
+from monodepth2_training.world import facade_look, object_look, sign_look
 from monodepth2_training.world.ground_look import ground_albedo
 from monodepth2_training.world.patterns import mix, rgb
 from monodepth2_training.world.scene import Light
-from monodepth2_training.world.sky_look import HAZE, sky_radiance
+from monodepth2_training.world.sky_look import sky_radiance
 from monodepth2_training.world.snapshot import Snapshot
 from monodepth2_training.world.solids import Material, Solids
 from monodepth2_training.world.sunlight import SunMap
@@ -24,7 +24,7 @@ from monodepth2_training.world.surface import (
 from monodepth2_training.world.textures import TextureStack
 from monodepth2_training.world.tracing import GROUND, SKY, Hits, pavement_side
 
-_BLOB_WITHIN_M = 90.0
+_BLOB_WITHIN_M, _BLOB_WITHIN_SIZES = 90.0, 100.0
 
 _LOOKS = {
     Material.FACADE: facade_look.facade_albedo,
@@ -34,6 +34,7 @@ _LOOKS = {
     Material.FOLIAGE: object_look.foliage_albedo,
     Material.PAINTED: object_look.plain_albedo,
     Material.BARK: object_look.plain_albedo,
+    Material.SIGN: sign_look.sign_albedo,
 }
 
 
@@ -61,7 +62,7 @@ class Painter:
         far = sky_radiance(
             *view.directions(sky),
             pixel_angle=float(np.linalg.norm(view.right)),
-            cloud_cover=self._sunlight.cloud_cover,
+            light=self._sunlight,
             textures=self._textures,
         )
         radiance.index_copy_(1, sky, far)
@@ -85,7 +86,8 @@ class Painter:
         albedo = ground_albedo(x, path.lateral(x, y), side, du, dv, layout, self._textures)
         shade = self._sun.lit(x, y, z)
         for parts in self._moment.moving:
-            if float(np.hypot(*(parts.centre[0] - view.origin)[:2])) > _BLOB_WITHIN_M:
+            within_m = min(_BLOB_WITHIN_M, _BLOB_WITHIN_SIZES * float(parts.half[0, 0]))
+            if float(np.hypot(*(parts.centre[0] - view.origin)[:2])) > within_m:
                 continue
             cover = _shadow_below(parts, x, y)
             shade, albedo = shade * (1 - cover), albedo * (1 - 0.45 * cover)
@@ -115,7 +117,8 @@ class Painter:
         return rgb(*light.sun_colour, sun) * sun + rgb(*light.sky_colour, sun) * sky
 
     def _haze(self, radiance: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return mix(radiance, rgb(*HAZE, t), 1 - torch.exp(-t / self._sunlight.haze_m))
+        light = self._sunlight
+        return mix(radiance, rgb(*light.horizon_colour, t), 1 - torch.exp(-t / light.haze_m))
 
 
 def _shadow_below(parts: Solids, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_training.world.bounds import ScreenBounds, screen_bounds
 from monodepth2_training.world.intersect import Rays
+from monodepth2_training.world.lens import Lens
 from monodepth2_training.world.snapshot import REACH_M, Snapshot
 from monodepth2_training.world.solids import Solids
 from monodepth2_training.world.textures import TextureStack
@@ -24,7 +25,10 @@ RAGGED_WITHIN_M = 45.0
 
 
 def camera_rays(
-    camera: PinholeCamera, T_camera_to_world: NDArray[np.float64], device: torch.device
+    camera: PinholeCamera,
+    T_camera_to_world: NDArray[np.float64],
+    device: torch.device,
+    lens: Lens | None = None,
 ) -> Rays:
     """Rays through all pixel centres, in world axes; a ray's parameter is the depth (camera z).
 
@@ -32,12 +36,15 @@ def camera_rays(
         camera: the picture, H x W pixels.
         T_camera_to_world: float64[4, 4].
         device: where the directions are made, float32[H, W] each.
+        lens: the same camera with its distortion; None without any.
     """
-    x = (torch.arange(camera.width, device=device) - camera.cx_px) / camera.fx_px
-    y = (torch.arange(camera.height, device=device) - camera.cy_px) / camera.fy_px
+    if lens is None:
+        x = ((torch.arange(camera.width, device=device) - camera.cx_px) / camera.fx_px)[None, :]
+        y = ((torch.arange(camera.height, device=device) - camera.cy_px) / camera.fy_px)[:, None]
+    else:
+        x, y = (torch.from_numpy(at_1.astype(np.float32)).to(device) for at_1 in lens.rays)
     direction = [
-        (float(row[0]) * x)[None, :] + (float(row[1]) * y)[:, None] + float(row[2])
-        for row in T_camera_to_world[:3, :3]
+        float(row[0]) * x + float(row[1]) * y + float(row[2]) for row in T_camera_to_world[:3, :3]
     ]
     ox, oy, oz = T_camera_to_world[:3, 3].tolist()
     return Rays(ox=ox, oy=oy, oz=oz, dx=direction[0], dy=direction[1], dz=direction[2])
@@ -49,6 +56,7 @@ def cast(
     T_camera_to_world: NDArray[np.float64],
     textures: TextureStack,
     device: torch.device,
+    lens: Lens | None = None,
 ) -> tuple[Rays, Hits]:
     """What every pixel sees.
 
@@ -58,11 +66,12 @@ def cast(
         T_camera_to_world: float64[4, 4].
         textures: gives the gaps in crowns.
         device: where to compute.
+        lens: the same camera with its distortion; None without any.
 
     Returns:
         the rays, and their hits with depth as parameter.
     """
-    rays = camera_rays(camera, T_camera_to_world, device)
+    rays = camera_rays(camera, T_camera_to_world, device, lens)
     t = torch.full((camera.height, camera.width), torch.inf, device=device)
     below = torch.as_tensor(rays.dz < 0).any(dim=1).nonzero()
     if len(below):
@@ -74,6 +83,7 @@ def cast(
         camera,
         np.asarray(np.linalg.inv(T_camera_to_world), np.float64),
         max_depth_m=REACH_M,
+        lens=lens,
     )
     for number in _unhidden(bounds, t):
         _cast_solid(rays, moment.solids, bounds, number, textures, t, surface)

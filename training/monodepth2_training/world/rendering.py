@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_training.world.lens import Lens
+from monodepth2_training.world.motion_blur import paths_px, smeared
 from monodepth2_training.world.painting import Painter
 from monodepth2_training.world.raycast import cast
 from monodepth2_training.world.scene import Scene
-from monodepth2_training.world.snapshot import take_snapshot
+from monodepth2_training.world.snapshot import Snapshot, take_snapshot
 from monodepth2_training.world.sunlight import SunMap
 from monodepth2_training.world.surface import View
-from monodepth2_training.world.textures import TextureStack
+from monodepth2_training.world.textures import shared_textures
+from monodepth2_training.world.tracing import Hits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,37 +33,66 @@ class Rendering:
     """int64[H, W]: 0 the sky, 1 the ground, then one number an object."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """When and from where a picture is taken."""
+
+    time_s: float
+    """Middle of the exposure: where the traffic is."""
+    T_camera_to_world: NDArray[np.float64]
+    """[4, 4] points of the camera's optical frame into the world, then."""
+    shutter_s: float = 0.0
+    """Length of the exposure."""
+    T_end_to_world: NDArray[np.float64] | None = None
+    """[4, 4] the camera's pose at the end of the exposure; None for a sharp picture."""
+
+
 class Renderer:
     """Renders one scene; textures and shadows are made once."""
 
     def __init__(self, scene: Scene, device: torch.device) -> None:
         """Prepare ``scene`` on ``device``."""
         self._scene, self._device = scene, device
-        self._textures = TextureStack(scene.seed, device)
+        self._textures = shared_textures(scene.seed, device)
         self._sun = SunMap(scene, self._textures, device)
 
     @torch.inference_mode()
-    def render(
-        self, camera: PinholeCamera, T_camera_to_world: NDArray[np.float64], time_s: float
-    ) -> Rendering:
-        """What a camera sees at a time.
-
-        Args:
-            camera: the picture, H x W pixels.
-            T_camera_to_world: float64[4, 4], points of the camera's optical frame into the world.
-            time_s: where the traffic is.
-        """
-        moment = take_snapshot(self._scene, float(T_camera_to_world[0, 3]), time_s)
-        rays, hits = cast(moment, camera, T_camera_to_world, self._textures, self._device)
+    def render(self, lens: Lens, exposure: Exposure) -> Rendering:
+        """What a camera of H x W pixels sees during an exposure; truth is that of its middle."""
+        T_camera_to_world, camera = exposure.T_camera_to_world, lens.camera
+        moment = take_snapshot(self._scene, float(T_camera_to_world[0, 3]), exposure.time_s)
+        rays, hits = cast(
+            moment,
+            camera,
+            T_camera_to_world,
+            self._textures,
+            self._device,
+            lens if lens.bends else None,
+        )
         view = View.of(camera, T_camera_to_world, rays)
         painter = Painter(moment, self._scene.light, self._textures, self._sun, self._device)
         colours = painter.radiance(view, hits).reshape(3, camera.height, camera.width)
+        radiance = soften_outlines(colours, hits.surface).permute(1, 2, 0)
+        if exposure.T_end_to_world is not None:
+            moved_m = self._moved_m(moment, hits, 0.5 * exposure.shutter_s)
+            across, down = paths_px(
+                rays, hits.t, moved_m, lens, T_camera_to_world, exposure.T_end_to_world
+            )
+            radiance = smeared(radiance, 2.0 * across, 2.0 * down)
         numbers = np.concatenate([moment.solids.instance, [0, 1]])
         return Rendering(
-            radiance=soften_outlines(colours, hits.surface).permute(1, 2, 0),
+            radiance=radiance,
             depth_m=hits.t,
             instance=torch.from_numpy(numbers).to(self._device)[hits.surface],
         )
+
+    def _moved_m(self, moment: Snapshot, hits: Hits, seconds: float) -> torch.Tensor | None:
+        """How far what each pixel sees moves in some seconds, float32[H, W, 3]."""
+        if not moment.movers:
+            return None
+        # Sky and ground are the last two: -2 and -1.
+        moved = np.concatenate([moment.displacements_m(seconds), np.zeros((2, 3))])
+        return torch.from_numpy(moved.astype(np.float32)).to(self._device)[hits.surface]
 
 
 def soften_outlines(radiance: torch.Tensor, surface: torch.Tensor) -> torch.Tensor:

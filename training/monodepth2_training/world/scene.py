@@ -28,6 +28,12 @@ class Light:
     """Distance in which haze hides 63 % of a surface."""
     cloud_cover: float = 0.45
     """Share of the sky that clouds fill, about."""
+    horizon_colour: tuple[float, float, float] = (0.74, 0.80, 0.86)
+    """Linear RGB of the horizon, and of what lies far away in haze."""
+    zenith_colour: tuple[float, float, float] = (0.17, 0.36, 0.72)
+    """Linear RGB of the clear sky above."""
+    cloud_colour: tuple[float, float, float] = (0.98, 0.98, 1.0)
+    """Linear RGB of thin clouds."""
 
     @property
     def to_sun(self) -> tuple[float, float, float]:
@@ -57,18 +63,22 @@ class StreetLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class Vehicle:
-    """A moving car: its parts relative to its own ground point, and where it is when."""
+    """A moving car or person: its parts relative to its ground point, and where it is when."""
 
     parts: Solids
-    """Solids in the car's axes: x forward, y left, z up, origin on the ground."""
+    """Solids in its own axes: x forward, y left, z up, origin on the ground."""
     times_s: NDArray[np.float64]
-    """[K] increasing times; before the first and after the last the car stands."""
+    """[K] increasing times; before the first and after the last it stands."""
     x_m: NDArray[np.float64]
-    """[K] world x of the car at those times."""
+    """[K] world x at those times."""
     y_m: NDArray[np.float64]
     """[K] world y."""
     yaw: NDArray[np.float64]
     """[K] heading in radians, without jumps."""
+    swing_m: NDArray[np.float64] | None = None
+    """[M] how far each part swings forward and back at every stride; None for a rigid body."""
+    seen_within_m: float = 360.0
+    """Farther along the street it is not drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)

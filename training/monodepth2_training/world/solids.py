@@ -37,6 +37,7 @@ class Material(IntEnum):
     PAINTED = 6
     BARK = 7
     FOLIAGE = 8
+    SIGN = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,8 @@ class Solid:
     trim: tuple[float, float, float] = (0.8, 0.8, 0.8)
     """Second colour: window frames, lights."""
     detail: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    """Material parameters; for a facade: window pitch, storey height, window share, style."""
+    """Material parameters; for a facade: window pitch, storey height, window share, style; for a
+    sign: its kind, and the side of x from which its front is seen."""
     seed: int = 0
     """Varies the pattern from solid to solid."""
     instance: int = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from monodepth2_training.world import furniture
+from monodepth2_training.world.figures import figure
 from monodepth2_training.world.houses import house
 from monodepth2_training.world.path import StreetPath
 from monodepth2_training.world.scene import StreetLayout
@@ -20,9 +21,19 @@ _SIDES = (1.0, -1.0)
 class StreetBuilder:
     """Collects the solids of a street; every object gets an instance number of its own."""
 
-    def __init__(self, path: StreetPath, layout: StreetLayout, rng: np.random.Generator) -> None:
-        """Start with an empty street; ``rng`` decides everything."""
-        self.path, self.layout = path, layout
+    def __init__(
+        self,
+        path: StreetPath,
+        layout: StreetLayout,
+        rng: np.random.Generator,
+        *,
+        detailed: bool = False,
+    ) -> None:
+        """Start with an empty street; ``rng`` decides everything.
+
+        ``detailed`` gives signs a face and people limbs, in place of plain ones.
+        """
+        self.path, self.layout, self._detailed = path, layout, detailed
         self.solids: list[Solid] = []
         self.instances = 2
         self._rng = rng
@@ -105,11 +116,21 @@ class StreetBuilder:
             elif kind < 0.75:
                 self._stand(furniture.lamp(side, number), along, side * (kerb + 0.5))
             elif kind < 0.84:
-                self._stand(furniture.sign(rng, number), along, side * (kerb + 0.45))
+                self._stand(self._sign(side, number), along, side * (kerb + 0.45))
             else:
                 turn, aside = float(rng.uniform(0, np.pi)), float(rng.uniform(1.0, 2.8))
-                self._stand(furniture.person(rng, number), along, side * (kerb + aside), turn=turn)
+                self._stand(self._person(number), along, side * (kerb + aside), turn=turn)
             along += float(rng.uniform(4.5, 11.0))
+
+    def _sign(self, side: float, number: int) -> list[Solid]:
+        if self._detailed:
+            return furniture.traffic_sign(self._rng, side, number)
+        return furniture.sign(self._rng, number)
+
+    def _person(self, number: int) -> list[Solid]:
+        if self._detailed:
+            return figure(self._rng, number)[0]
+        return furniture.person(self._rng, number)
 
     def _corner(self, crossing: float) -> None:
         """Traffic lights at a crossing, and houses along the side street."""

@@ -8,6 +8,7 @@ facades are seen foreshortened in one direction only. Values have mean 0.5.
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -90,6 +91,12 @@ class TextureStack:
         v = (v_m * scale).to(torch.int64) & (size - 1)
         base = int(self._offsets[LEVELS + 1]) + layer * self._layer_stride
         return self._flat.take(v * size + u + base)
+
+
+@lru_cache(maxsize=4)
+def shared_textures(seed: int, device: torch.device) -> TextureStack:
+    """The textures of a seed; worlds of one seed share them."""
+    return TextureStack(seed, device)
 
 
 def _level(extent_texels: torch.Tensor) -> torch.Tensor:

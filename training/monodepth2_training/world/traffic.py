@@ -14,6 +14,9 @@ from monodepth2_training.world.solids import Material, Shape, Solid, Solids
 
 Floats = NDArray[np.float64]
 
+STRIDE_M = 1.4
+"""Way of two steps of somebody who walks."""
+
 PAINTS = (
     (0.52, 0.53, 0.55),
     (0.74, 0.74, 0.72),
@@ -115,15 +118,24 @@ def placed(part: Solid, x: float, y: float, z: float, yaw: float) -> Solid:
 
 
 def vehicle_solids(vehicle: Vehicle, time_s: float) -> Solids:
-    """The parts of a moving car where it is at ``time_s``."""
+    """The parts of a moving car or person where it is at ``time_s``."""
     times = vehicle.times_s
     x, y, yaw = (np.interp(time_s, times, v) for v in (vehicle.x_m, vehicle.y_m, vehicle.yaw))
     cos, sin = np.cos(yaw), np.sin(yaw)
     local = vehicle.parts.centre
+    if vehicle.swing_m is not None:
+        local = local + vehicle.swing_m[:, None] * [_stride(vehicle, time_s), 0.0, 0.0]
     forward = x + cos * local[:, 0] - sin * local[:, 1]
     left = y + sin * local[:, 0] + cos * local[:, 1]
     centre = np.stack([forward, left, local[:, 2]], axis=1)
     return replace(vehicle.parts, centre=centre, yaw=vehicle.parts.yaw + yaw)
+
+
+def _stride(vehicle: Vehicle, time_s: float) -> float:
+    """Where in a stride somebody is, -1 to 1, by the way that was walked."""
+    steps = np.hypot(np.diff(vehicle.x_m), np.diff(vehicle.y_m))
+    walked_m = np.interp(time_s, vehicle.times_s, np.concatenate([[0.0], np.cumsum(steps)]))
+    return float(np.sin(2 * np.pi * walked_m / STRIDE_M))
 
 
 def car_on_street(
