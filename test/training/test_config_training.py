@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 from monodepth2_training import config_files
-from monodepth2_training.config import LogConfig, OptimisationConfig, TrainingConfig
+from monodepth2_training.config import (
+    LogConfig,
+    ModelFileConfig,
+    OptimisationConfig,
+    TrainingConfig,
+)
 from monodepth2_training.config_files import (
     config_folders,
     find_config,
@@ -208,7 +213,7 @@ def test_configurations_are_found_where_they_are_installed(
     assert {'installed', 'smoke'} <= set(known_configs())
 
 
-@pytest.mark.parametrize('kind', [TrainingConfig, OptimisationConfig, LogConfig])
+@pytest.mark.parametrize('kind', [TrainingConfig, OptimisationConfig, LogConfig, ModelFileConfig])
 def test_every_field_has_a_line_of_documentation(kind: type) -> None:
     source = Path(config_files.__file__).with_name('config.py').read_text()
     for field in dataclasses.fields(kind):

@@ -181,6 +181,32 @@ def test_fewer_samples_than_a_batch_make_one_smaller_batch() -> None:
     assert not set(shares[0]) & set(shares[1])
 
 
+def test_an_epoch_may_be_shorter_and_takes_other_samples_each_time() -> None:
+    sampler = EpochSampler(1000, batch_size=6, seed=0, most=100)
+    seen = []
+    for epoch in range(4):
+        sampler.set_epoch(epoch)
+        seen.append(list(sampler))
+        assert len(seen[-1]) == len(sampler) == 96
+        assert len(set(seen[-1])) == 96
+    assert len({sample for samples in seen for sample in samples}) > 300
+    assert list(EpochSampler(43, batch_size=4, seed=0, most=99)) == list(
+        EpochSampler(43, batch_size=4, seed=0)
+    )
+    assert len(EpochSampler(9, batch_size=4, seed=0, most=1, world_size=2)) == 1
+
+
+def test_a_shorter_epoch_thins_validation_alike(store: FrameStore) -> None:
+    whole, short = module_of(store), module_of(store, epoch_samples=5)
+    everything, fewer = (
+        [sample for batch in ids(data.val_dataloader()) for sample in batch]
+        for data in (whole, short)
+    )
+    assert fewer == everything[:: len(split_of(store).training) // 5]
+    assert 0 < len(fewer) < len(everything)
+    assert len(ids(short.train_dataloader())) == 1
+
+
 def test_fewer_samples_than_processes_are_refused() -> None:
     with pytest.raises(TrainingError, match=r'1 training sample\(s\) for 2 process\(es\)'):
         EpochSampler(1, batch_size=12, seed=0, world_size=2)

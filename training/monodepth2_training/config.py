@@ -23,13 +23,19 @@ from monodepth2_training.model.depth_pose import ModelConfig
 COMPILE_CHOICES = ('auto', 'always', 'never')
 """When the loss is compiled; ``auto`` does so in runs that are long enough to win by it."""
 
+STORED_PRECISIONS = ('float32', 'float16')
+"""How a model file keeps its weights; the second takes half the room."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimisationConfig:
     """How the weights are found (section 4 of the paper)."""
 
     epochs: int = 20
-    """Times that every sample is seen."""
+    """Times that every sample is seen, or ``epoch_samples`` of them."""
+    epoch_samples: int = 0
+    """Most samples of an epoch, drawn anew for each, so that a long drive takes no longer than a
+    short one; validation is thinned alike. 0 for all."""
     batch_size: int = 12
     """Samples of one step, on each device."""
     learning_rate: float = 1e-4
@@ -65,6 +71,7 @@ class OptimisationConfig:
 
 _LOWEST: dict[str, int] = {
     'epochs': 1,
+    'epoch_samples': 0,
     'batch_size': 1,
     'learning_rate': 0,
     'lr_drop_epoch': 1,
@@ -95,6 +102,20 @@ class LogConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelFileConfig:
+    """What a run's model file holds and says."""
+
+    precision: str = 'float32'
+    """One of ``STORED_PRECISIONS``: how weights are kept; the robot computes as it likes."""
+    licence: str = ''
+    """Licence of the weights; empty says that the recordings decide."""
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names."""
+        _check_choice('model_file.precision', self.precision, STORED_PRECISIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """One experiment."""
 
@@ -122,6 +143,8 @@ class TrainingConfig:
     """How the weights are found."""
     log: LogConfig = field(default_factory=LogConfig)
     """What is written down on the way."""
+    model_file: ModelFileConfig = field(default_factory=ModelFileConfig)
+    """What comes out."""
 
     def __post_init__(self) -> None:
         """Refuse an unknown mode."""

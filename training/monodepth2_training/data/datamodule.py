@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -102,6 +103,7 @@ class TripletDataModule(LightningDataModule):
         batch_size: int,
         seed: int = 0,
         workers: int = 0,
+        epoch_samples: int = 0,
         odometry_unit_m: float | None = None,
     ) -> None:
         """Prepare to read.
@@ -112,13 +114,14 @@ class TripletDataModule(LightningDataModule):
             batch_size: samples of one step in each process.
             seed: decides the order of the samples, 0 or more.
             workers: processes that read for each process of the run; 0 for none.
+            epoch_samples: most samples of an epoch, and validation thinned alike; 0 for all.
             odometry_unit_m: metres in a network unit, for batches that say how far the vehicle
                 travelled; None for others.
         """
         super().__init__()
         self._store, self._split = store, split
         self._batch_size, self._seed, self._workers = batch_size, seed, workers
-        self._odometry_unit_m = odometry_unit_m
+        self._epoch_samples, self._odometry_unit_m = epoch_samples, odometry_unit_m
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches in whole steps; fewer samples than a batch make one smaller batch.
@@ -131,6 +134,7 @@ class TripletDataModule(LightningDataModule):
             len(self._split.training),
             batch_size=self._batch_size,
             seed=self._seed,
+            most=self._epoch_samples,
             rank=rank,
             world_size=world_size,
         )
@@ -140,14 +144,14 @@ class TripletDataModule(LightningDataModule):
         return ResumableLoader(dataset, sampler, workers=self._workers)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
-        """All validation samples in fixed order, or no loader where there are none."""
-        if not self._split.validation:
+        """The validation samples in fixed order, or no loader where there are none."""
+        step = max(1, len(self._split.training) // (self._epoch_samples or sys.maxsize))
+        samples = self._split.validation[::step]
+        if not samples:
             return []
         rank, world_size = self._place()
-        order = validation_order(len(self._split.validation), rank=rank, world_size=world_size)
-        dataset = TripletDataset(
-            self._store, self._split.validation, odometry_unit_m=self._odometry_unit_m
-        )
+        order = validation_order(len(samples), rank=rank, world_size=world_size)
+        dataset = TripletDataset(self._store, samples, odometry_unit_m=self._odometry_unit_m)
         return BatchLoader(dataset, order, batch_size=self._batch_size, workers=self._workers)
 
     def _place(self) -> tuple[int, int]:

@@ -17,8 +17,8 @@ class EpochSampler(Sampler[int]):
 
     The order follows from (seed, epoch) alone. A step takes the next ``world_size * batch_size``
     samples of it, and each process an equal part: any number of processes sees the same steps.
-    Every sample comes at most once an epoch; those of a last, incomplete step are left out. Fewer
-    samples than a step make one smaller step.
+    Every sample comes at most once an epoch; those of a last, incomplete step are left out, and
+    those beyond ``most``. Fewer samples than a step make one smaller step.
 
     Attributes:
         batch_size: samples of one step in this process.
@@ -27,7 +27,14 @@ class EpochSampler(Sampler[int]):
     """
 
     def __init__(
-        self, samples: int, *, batch_size: int, seed: int, rank: int = 0, world_size: int = 1
+        self,
+        samples: int,
+        *,
+        batch_size: int,
+        seed: int,
+        most: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """Prepare epoch 0.
 
@@ -35,6 +42,7 @@ class EpochSampler(Sampler[int]):
             samples: how many there are.
             batch_size: samples of one step in each process.
             seed: 0 or more.
+            most: of them that one epoch takes, others in each; 0 for all.
             rank: number of this process.
             world_size: number of processes.
 
@@ -46,14 +54,15 @@ class EpochSampler(Sampler[int]):
                 f'{samples} training sample(s) for {world_size} process(es): expected one each '
                 'at least; record more, or start fewer processes'
             )
-        self.batch_size = min(batch_size, samples // world_size)
+        self._taken = min(samples, max(most, world_size) if most else samples)
+        self.batch_size = min(batch_size, self._taken // world_size)
         self.epoch, self.first_batch = 0, 0
         self._samples, self._seed = samples, seed
         self._rank, self._world_size = rank, world_size
 
     def __len__(self) -> int:
         """Samples of a whole epoch in this process."""
-        steps = self._samples // (self.batch_size * self._world_size)
+        steps = self._taken // (self.batch_size * self._world_size)
         return steps * self.batch_size
 
     def __iter__(self) -> Iterator[int]:

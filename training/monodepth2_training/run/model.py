@@ -67,6 +67,8 @@ def write_model(
         provenance={**_provenance(config, store, loaded), **facts},
     )
     state: dict[str, torch.Tensor] = loaded['state_dict']
+    if config.model_file.precision == 'float16':
+        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     return save_model(path, description, _part(state, _DEPTH), _part(state, _POSE))
 
 
@@ -107,9 +109,16 @@ def _provenance(
         'recordings': ', '.join(store.sources),
         'seed': str(config.optimisation.seed),
         'steps': str(loaded['global_step']),
-        'licence': LICENCE,
         **loaded['provenance'],
+        'licence': _licence(config, loaded['provenance'].get('licence', '')),
     }
+
+
+def _licence(config: TrainingConfig, inherited: str) -> str:
+    """The licence of the weights, as far as it is known."""
+    if config.model_file.licence or not inherited:
+        return config.model_file.licence or LICENCE
+    return f'{LICENCE}; the initial weights: {inherited}'
 
 
 def _part(state: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

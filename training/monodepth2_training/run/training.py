@@ -160,7 +160,8 @@ def _module(
 def _compiles(config: TrainingConfig, split: Split, processes: Processes) -> bool:
     """Whether the loss is compiled: it takes seconds, and saves two thirds of the loss's time."""
     settings = config.optimisation
-    steps = settings.epochs * len(split.training) // (settings.batch_size * processes.count)
+    samples = min(len(split.training), settings.epoch_samples or len(split.training))
+    steps = settings.epochs * samples // (settings.batch_size * processes.count)
     return {'auto': steps >= _WORTH_COMPILING, 'always': True, 'never': False}[settings.compile]
 
 
@@ -173,6 +174,7 @@ def _data(config: TrainingConfig, store: FrameStore, split: Split) -> TripletDat
         batch_size=settings.batch_size,
         seed=settings.seed,
         workers=settings.workers,
+        epoch_samples=settings.epoch_samples,
         odometry_unit_m=network_unit_m(config, store, split.training)
         if config.loss.velocity
         else None,
