@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TransformStamped
 from rclpy.parameter import Parameter
 from support.ros_camera import camera_info, image
 
+from monodepth2_ros.nodes import scale_topics
 from monodepth2_ros.nodes.diagnostics import UNKNOWN_SCALE
 
 
@@ -37,3 +42,45 @@ def test_ground_plane_without_a_height_is_frozen_with_the_reason(depth_world, ti
     depth_world.camera().send(image(), camera_info())
     message = scale.wait(lambda m: 'set camera_height_m' in values(m)['frozen'])
     assert values(message)['value'] == 'unknown'
+
+
+def _mounting() -> TransformStamped:
+    """A camera 1.5 m above the ground that looks ahead."""
+    message = TransformStamped(child_frame_id='camera_optical')
+    message.header.frame_id = 'base_footprint'
+    message.transform.translation.z = 1.5
+    turn = message.transform.rotation
+    turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5
+    return message
+
+
+def _wait_for_the_height(depth_world, tiny_model) -> None:
+    depth_world.start(model=tiny_model, scale_source='ground_plane')
+    scale = depth_world.listen(DiagnosticArray, 'depth/scale')
+    depth_world.output('depth/image')
+    camera = depth_world.camera()
+    camera.send(image(), camera_info())
+    scale.wait(lambda m: m.status[0].hardware_id and 'camera_height_m' not in values(m)['frozen'])
+
+
+def test_camera_height_comes_from_tf_static(depth_world, tiny_model):
+    tf2_msgs = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
+    qos = scale_topics.playing_qos(latched=True)
+    publisher = depth_world.node.create_publisher(tf2_msgs.TFMessage, '/tf_static', qos)
+    publisher.publish(tf2_msgs.TFMessage(transforms=[_mounting()]))
+    _wait_for_the_height(depth_world, tiny_model)
+
+
+def test_camera_height_comes_from_a_latched_transform(depth_world, tiny_model, monkeypatch):
+    """The same with a single transform as the message: tf2_msgs is not everywhere."""
+    take = scale_topics.ScaleTopics._on_transforms
+
+    def take_one(topics: scale_topics.ScaleTopics, message: TransformStamped) -> None:
+        take(topics, SimpleNamespace(transforms=[message]))
+
+    monkeypatch.setattr(scale_topics, '_TF', 'geometry_msgs/msg/TransformStamped')
+    monkeypatch.setattr(scale_topics.ScaleTopics, '_on_transforms', take_one)
+    qos = scale_topics.playing_qos(latched=True)
+    publisher = depth_world.node.create_publisher(TransformStamped, '/tf_static', qos)
+    publisher.publish(_mounting())
+    _wait_for_the_height(depth_world, tiny_model)
