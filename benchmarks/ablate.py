@@ -3,6 +3,7 @@
 """Shows what auto-masking and minimum reprojection are for, on generated drives with traffic.
 
 Usage: ablate.py OUT [--init MODEL] [--drives N] [--frames N] [--epochs N] [--variants NAME ...]
+       [--set KEY=VALUE ...]
 
 Each variant learns from the same drives, standstills and moving cars included, with one switch of
 the loss turned off; from ImageNet weights, or from those of a model that already knows depth, so
@@ -11,8 +12,9 @@ Depth is then judged in those drives, scaled to the truth's median:
 
 - holes: share of the pixels of moving cars that are seen at more than twice their depth. A car
   that keeps our pace looks the same in each frame, as if it were infinitely far away;
-- at edges: abs_rel within four pixels of an occluding edge, where a source does not see what the
-  target sees, beside abs_rel elsewhere.
+- hidden: abs_rel of what stands still and one of the two neighbours does not see, because
+  something nearer hides it, beside abs_rel of what both see;
+- at edges: abs_rel within four pixels of an occluding edge.
 
 OUT/ablations.png shows camera, true depth and each variant's depth.
 """
@@ -20,6 +22,7 @@ OUT/ablations.png shows camera, true depth and each variant's depth.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +49,8 @@ _HOLE = 2.0
 _EDGE_RATIO = 1.25
 _EDGE_PX = 4
 _LEAST_CAR_PX = 150
+_FAR_M = 1e3
+_HIDDEN_BEHIND = 1.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +58,27 @@ class Figures:
     """What a variant gets wrong."""
 
     holes: float
+    hidden: float
+    seen: float
     at_edges: float
-    elsewhere: float
+
+    def row(self) -> str:
+        """A line of the table."""
+        errors = ' | '.join(f'{error:.3f}' for error in (self.hidden, self.seen, self.at_edges))
+        return f'{self.holes:.1%} | {errors}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedFrame:
+    """A frame with what is special in it, bool [H, W] each."""
+
+    frame: DriveFrame
+    cars: NDArray[np.bool_]
+    """Moving cars."""
+    hidden: NDArray[np.bool_]
+    """Stands still, and exactly one of the two neighbours does not see it for something nearer."""
+    seen: NDArray[np.bool_]
+    """Stands still, and both neighbours see it."""
 
 
 def main() -> None:
@@ -66,20 +90,20 @@ def main() -> None:
     parser.add_argument('--frames', type=int, default=200)
     parser.add_argument('--epochs', type=int, default=8)
     parser.add_argument('--variants', nargs='+', default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     seeds = range(1, args.drives + 1)
     size = {'width': _WIDTH, 'height': _HEIGHT}
     bags = [generated_drive(args.out, seed, frames=args.frames, **size) for seed in seeds]
     models = {name: _trained(args, name, bags) for name in args.variants}
     frames = [frame for seed in seeds for frame in _frames(seed, args.frames)]
-    print('| variant | holes in moving cars | abs_rel at edges | abs_rel elsewhere |')
-    print('|---|---|---|---|')
+    print('| variant | holes in moving cars | hidden in a neighbour | seen in both | at edges |')
+    print('|---|---|---|---|---|')
     pictures = []
     for name, model in models.items():
         estimator = DepthEstimator.load(model)
-        depths = [_scaled(estimator, frame) for frame, _ in frames]
-        found = _judge(frames, depths)
-        print(f'| {name} | {found.holes:.1%} | {found.at_edges:.3f} | {found.elsewhere:.3f} |')
+        depths = [_scaled(estimator, judged.frame) for judged in frames]
+        print(f'| {name} | {_judge(frames, depths).row()} |')
         pictures.append(depths)
     _draw(args.out / 'ablations.png', frames, pictures)
 
@@ -92,6 +116,7 @@ def _trained(args: argparse.Namespace, name: str, bags: list[Path]) -> Path:
             'triplets.keep_standstill=true',
             f'optimisation.lr_drop_epoch={max(1, args.epochs * 3 // 4)}',
             *VARIANTS[name],
+            *args.set,
         )
         sources = [str(bag) for bag in bags]
         epochs = ('--epochs', str(args.epochs))
@@ -101,13 +126,41 @@ def _trained(args: argparse.Namespace, name: str, bags: list[Path]) -> Path:
     return run / 'model.safetensors'
 
 
-def _frames(seed: int, frames: int) -> list[tuple[DriveFrame, NDArray[np.bool_]]]:
-    """Some frames of a drive, and where moving cars are in them."""
+def _frames(seed: int, frames: int) -> Iterator[JudgedFrame]:
+    """Some frames of a drive."""
     settings = DriveSettings(frames=frames, width=_WIDTH, height=_HEIGHT, seed=seed)
     drive = Drive(settings, torch.device('cpu'))
-    moving = list(drive.moving_instances)
-    chosen = (drive.frame(number) for number in range(1, frames - 1, _JUDGED_EVERY))
-    return [(frame, np.isin(frame.instance, moving)) for frame in chosen]
+    for number in range(1, frames - 1, _JUDGED_EVERY):
+        frame = drive.frame(number)
+        cars = np.isin(frame.instance, list(drive.moving_instances))
+        sights = [_sight(frame, drive.frame(n), drive.camera.K) for n in (number - 1, number + 1)]
+        (hidden_before, in_view_before), (hidden_after, in_view_after) = sights
+        in_view = in_view_before & in_view_after & ~cars
+        yield JudgedFrame(
+            frame=frame,
+            cars=cars,
+            hidden=(hidden_before ^ hidden_after) & in_view,
+            seen=~(hidden_before | hidden_after) & in_view,
+        )
+
+
+def _sight(
+    frame: DriveFrame, other: DriveFrame, K: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """What of a frame is hidden in another one, and what lies in that one's view, [H, W] each."""
+    height, width = frame.depth_m.shape
+    pixels = np.moveaxis(np.indices((height, width))[::-1], 0, -1).astype(np.float64)
+    rays = np.concatenate([pixels, np.ones((height, width, 1))], axis=-1) @ np.linalg.inv(K).T
+    T = np.linalg.inv(other.T_camera_to_odom) @ frame.T_camera_to_odom
+    depth_m = np.minimum(frame.depth_m, _FAR_M)[..., None]
+    points = (depth_m * rays) @ T[:3, :3].T + T[:3, 3]
+    place = (points @ K.T)[..., :2] / points[..., 2:]
+    inside = (place > -0.5) & (place < (width - 0.5, height - 0.5))
+    # The farthest of nine pixels, so that an outline's own pixels do not count as hidden.
+    there = cv2.dilate(np.minimum(other.depth_m, np.float32(_FAR_M)), np.ones((3, 3), np.uint8))
+    u, v = np.moveaxis(place.astype(np.float32), -1, 0)
+    nearest = cv2.remap(there, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return nearest * _HIDDEN_BEHIND < points[..., 2], inside.all(axis=-1)
 
 
 def _scaled(estimator: DepthEstimator, frame: DriveFrame) -> NDArray[np.float32]:
@@ -118,25 +171,21 @@ def _scaled(estimator: DepthEstimator, frame: DriveFrame) -> NDArray[np.float32]
     return np.asarray(depth * np.float32(factor), np.float32)
 
 
-def _judge(
-    frames: list[tuple[DriveFrame, NDArray[np.bool_]]], depths: list[NDArray[np.float32]]
-) -> Figures:
+def _judge(frames: list[JudgedFrame], depths: list[NDArray[np.float32]]) -> Figures:
     """Figures over all frames; a car counts once it is large enough to be seen."""
-    holes, at_edges, elsewhere = [], [], []
-    for (frame, cars), depth in zip(frames, depths, strict=True):
-        known = known_pixels(frame.depth_m)
-        error = np.abs(depth - frame.depth_m)[known] / frame.depth_m[known]
-        edges = _near_edges(frame.depth_m)[known]
-        at_edges.append(error[edges].mean())
-        elsewhere.append(error[~edges].mean())
-        if np.count_nonzero(cars & known) >= _LEAST_CAR_PX:
-            seen = cars & known
-            holes.append(np.mean(depth[seen] > _HOLE * frame.depth_m[seen]))
-    return Figures(
-        holes=float(np.mean(holes)),
-        at_edges=float(np.mean(at_edges)),
-        elsewhere=float(np.mean(elsewhere)),
-    )
+    holes, errors = [], {'hidden': [], 'seen': [], 'at_edges': []}
+    for judged, depth in zip(frames, depths, strict=True):
+        true_m = judged.frame.depth_m
+        known = known_pixels(true_m)
+        error = np.abs(depth - true_m) / true_m
+        errors['hidden'].append(error[known & judged.hidden])
+        errors['seen'].append(error[known & judged.seen])
+        errors['at_edges'].append(error[known & _near_edges(true_m)])
+        cars = judged.cars & known
+        if np.count_nonzero(cars) >= _LEAST_CAR_PX:
+            holes.append(np.mean(depth[cars] > _HOLE * true_m[cars]))
+    means = {name: float(np.concatenate(parts).mean()) for name, parts in errors.items()}
+    return Figures(holes=float(np.mean(holes)), **means)
 
 
 def _near_edges(depth_m: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -150,14 +199,14 @@ def _near_edges(depth_m: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _draw(
     path: Path,
-    frames: list[tuple[DriveFrame, NDArray[np.bool_]]],
+    frames: list[JudgedFrame],
     variants: list[list[NDArray[np.float32]]],
 ) -> None:
     """Rows of frames with the largest moving cars: camera, truth, each variant."""
-    largest = np.argsort([-np.count_nonzero(cars) for _, cars in frames])[:24:4]
+    largest = np.argsort([-np.count_nonzero(judged.cars) for judged in frames])[:24:4]
     rows = []
     for index in largest:
-        frame = frames[index][0]
+        frame = frames[index].frame
         depths = [frame.depth_m, *(variant[index] for variant in variants)]
         colours = [colorize(d, min_depth_m=3.0, max_depth_m=60.0) for d in depths]
         rows.append(np.hstack([frame.rgb[..., ::-1], *colours]))
