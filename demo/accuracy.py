@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth errors against true depth, median-scaled, beside those of one depth everywhere."""
+"""Depth errors against true depth, as published and median-scaled, beside one depth everywhere."""
 
 from __future__ import annotations
 
@@ -27,12 +27,23 @@ class Accuracy:
     """Frames compared."""
     abs_rel: float
     """Mean of |depth - truth| / truth, each frame's depth scaled to the truth's median."""
+    metric_abs_rel: float | None
+    """The same as published, in metres; None where the model knows none."""
     constant_abs_rel: float
     """The same for the truth's median as the depth of every pixel."""
 
 
-def measure(outputs: Path, source: Source) -> Accuracy | None:
-    """Compare the recorded depth with the truth of the same stamps; None if none can be."""
+def measure(outputs: Path, source: Source, *, metric: bool) -> Accuracy | None:
+    """Compare the recorded depth with the truth of the same stamps.
+
+    Args:
+        outputs: bag of a run.
+        source: what was played.
+        metric: whether depth is in metres.
+
+    Returns:
+        None if nothing can be compared.
+    """
     if source.truth_topic is None:
         return None
     with open_recording(outputs) as ours, open_recording(source.path) as theirs:
@@ -43,19 +54,28 @@ def measure(outputs: Path, source: Source) -> Accuracy | None:
         errors = [error for error in found if error is not None]
     if not errors:
         return None
-    mean = np.mean(errors, axis=0)
-    return Accuracy(frames=len(errors), abs_rel=float(mean[0]), constant_abs_rel=float(mean[1]))
+    abs_rel, metric_abs_rel, constant_abs_rel = np.mean(errors, axis=0).tolist()
+    return Accuracy(
+        frames=len(errors),
+        abs_rel=abs_rel,
+        metric_abs_rel=metric_abs_rel if metric else None,
+        constant_abs_rel=constant_abs_rel,
+    )
 
 
-def frame_errors(depth: Depth, true: Depth) -> tuple[float, float] | None:
-    """abs_rel of one frame, median-scaled, and of a constant; None if too little is known.
+def frame_errors(depth: Depth, true: Depth) -> tuple[float, float, float] | None:
+    """abs_rel of one frame, median-scaled, as it is, and of a constant.
 
     Args:
         depth: [H, W], any unit; not finite where unknown.
         true: [H, W] in metres; not finite where unknown.
+
+    Returns:
+        None if too little is known.
     """
     frame = pair('', depth, true)
     if frame is None:
         return None
     constant = frame.guessing(np.ones_like(depth))
-    return score(frame, frame.ratio).abs_rel, score(constant, constant.ratio).abs_rel
+    scored = (score(frame, frame.ratio), score(frame, 1.0), score(constant, constant.ratio))
+    return scored[0].abs_rel, scored[1].abs_rel, scored[2].abs_rel

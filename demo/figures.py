@@ -66,7 +66,9 @@ def collect(source: Source, model: Model, outcome: Outcome) -> Figures:
         node_says=status.get('', 'no diagnostics'),
         device=status.get('device', 'unknown'),
         model=model.path.name,
-        accuracy=measure(outcome.bag, source) if heard['depth_frames'] else None,
+        accuracy=measure(outcome.bag, source, metric=model.metric)
+        if heard['depth_frames']
+        else None,
     )
 
 
@@ -91,14 +93,28 @@ def text(figures: Figures) -> str:
     return '\n' + '\n'.join(f'  {line}' for line in lines)
 
 
+def headline(figures: Figures) -> str:
+    """The figures that a picture is judged by, in one line."""
+    facts = [f'image to depth {_ms(figures.latency_ms["p50"])}', figures.device]
+    accuracy = figures.accuracy
+    if accuracy is not None:
+        metric = accuracy.metric_abs_rel
+        ours = f'{accuracy.abs_rel:.3f}, scaled' if metric is None else f'{metric:.3f} in metres'
+        constant = f'{accuracy.constant_abs_rel:.3f} for one depth everywhere'
+        facts = [f'abs_rel {ours} ({constant})', *facts]
+    return '   '.join(facts)
+
+
 def _accuracy_lines(figures: Figures) -> list[str]:
     accuracy = figures.accuracy
     if accuracy is None:
         return ['accuracy  not measured: the recording holds no true depth of this view']
-    how = f'median-scaled, {accuracy.frames} frames'
+    metric = accuracy.metric_abs_rel
+    in_metres = [] if metric is None else [f'{metric:.3f} in metres']
+    ours = [*in_metres, f'{accuracy.abs_rel:.3f} with each frame scaled to the true median']
     return [
-        f'accuracy  abs_rel {accuracy.abs_rel:.3f} ({how})',
-        f'          abs_rel {accuracy.constant_abs_rel:.3f} for one constant depth per frame',
+        f'accuracy  abs_rel {", ".join(ours)} ({accuracy.frames} frames)',
+        f'          abs_rel {accuracy.constant_abs_rel:.3f} for one constant depth in each frame',
     ]
 
 

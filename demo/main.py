@@ -44,7 +44,8 @@ def _demo(wanted: options.Options) -> None:
         raise DemoError(
             f'no depth came out; the node says: {results.node_says}; see {wanted.out / "logs"}'
         )
-    picture = strip.draw(drive, chosen, outcome, wanted.out / 'strip.png')
+    picture = wanted.out / 'strip.png'
+    strip.draw(drive, chosen, outcome, headline=figures.headline(results), path=picture)
     figures.write(results, wanted.out / 'summary.json')
     print(figures.text(results))
     print(f'\n  pictures  {picture}\n  bag       {outcome.bag} (RViz, Foxglove, ros2 bag)')

@@ -12,8 +12,10 @@ from monodepth2_training.evaluation import truth
 from monodepth2_training.evaluation.depth_messages import cloud_of, depth_of
 from numpy.typing import NDArray
 
+from demo.clouds import Cloud, true_cloud
+from demo.run import cloud_stride
 from demo.source import Source
-from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
 from monodepth2_ros.images import CompressedImage, decode, decode_compressed
 from monodepth2_ros.recordings import Message, cdr, open_recording
 
@@ -30,14 +32,12 @@ class Moment:
     """The image as recorded."""
     depth: NDArray[np.float32]
     """Depth [H, W] in metres, or in network units if the scale is unknown."""
-    color: NDArray[np.uint8]
-    """Depth in colours, as the node published it."""
-    points: NDArray[np.float32] | None
-    """Cloud [N, 3]; None without calibration."""
-    point_colors: NDArray[np.uint8] | None
-    """Its colours [N, 3] as BGR."""
+    cloud: Cloud | None
+    """As the node published it; None without calibration."""
     truth: NDArray[np.float32] | None
     """True depth [H, W] in metres; None if there is none of this view."""
+    true_cloud: Cloud | None
+    """The cloud that it makes."""
 
 
 def pick(bag: Path, source: Source, count: int) -> list[Moment]:
@@ -49,8 +49,15 @@ def pick(bag: Path, source: Source, count: int) -> list[Moment]:
         chosen = _spread(known, count)
         found = _gather(recording.messages(), frozenset(chosen))
         truths = _truths(source, truth.view_of(recording), frozenset(chosen))
+        calibration = recording.calibration(_IMAGES[0])
     return [
-        _moment(found[stamp], truths.get(stamp), (stamp - stamps[0]) / 1e9)
+        _moment(
+            found[stamp],
+            true=truths.get(stamp),
+            time_s=(stamp - stamps[0]) / 1e9,
+            calibration=calibration,
+            stride=cloud_stride(source),
+        )
         for stamp in chosen
         if _complete(found[stamp])
     ]
@@ -88,22 +95,31 @@ def _gather(messages: Iterator[Message], stamps: frozenset[int]) -> dict[int, di
 
 
 def _complete(parts: dict[str, Message]) -> bool:
-    return '/depth/image_color' in parts and any(name in parts for name in _IMAGES)
+    return '/depth/image' in parts and any(name in parts for name in _IMAGES)
 
 
-def _moment(parts: dict[str, Message], true: NDArray[np.float32] | None, time_s: float) -> Moment:
+def _moment(
+    parts: dict[str, Message],
+    *,
+    true: NDArray[np.float32] | None,
+    time_s: float,
+    calibration: CameraCalibration | None,
+    stride: int,
+) -> Moment:
     depth = depth_of(parts['/depth/image'])
-    cloud = cloud_of(parts['/depth/points']) if '/depth/points' in parts else (None, None)
-    image = next(parts[name] for name in _IMAGES if name in parts)
-    fits = true is not None and true.shape == depth.shape
+    cloud = parts.get('/depth/points')
+    picture = _pixels(next(parts[name] for name in _IMAGES if name in parts))
+    if true is not None and true.shape != depth.shape:
+        true = None
     return Moment(
         time_s=time_s,
-        camera=_pixels(image),
+        camera=picture,
         depth=depth,
-        color=_pixels(parts['/depth/image_color']),
-        points=cloud[0],
-        point_colors=cloud[1],
-        truth=true if fits else None,
+        cloud=None if cloud is None else Cloud(*cloud_of(cloud)),
+        truth=true,
+        true_cloud=None
+        if true is None or cloud is None or calibration is None
+        else true_cloud(true, picture, calibration, stride=stride),
     )
 
 

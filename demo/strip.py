@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture strip: camera, depth, true depth and the cloud from above, for several moments."""
+"""The picture of a run: moment by moment camera, depth and cloud from above, truth beside."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from monodepth2_training.evaluation.scoring import pair
 from numpy.typing import NDArray
 
 from demo import moments
+from demo.clouds import Cloud, is_dense
 from demo.model import Model
 from demo.moments import Moment
 from demo.problems import DemoError
@@ -19,36 +22,44 @@ from demo.source import Source
 from demo.top_view import common_step, top_view
 from monodepth2_ros.inference.colorize import colorize
 
-_MOMENTS = 4
-_ROW = 190
-_CLOUD_WIDTH = 300
-_GAP = 10
-_SPARSE = 0.3
-_TITLE = 64
-_COLUMN_TITLE = 30
+_MOMENTS = 2
+_PANEL = (520, 156)
+_CLOUD_WIDTH = 340
+_GAP = 8
+_HEADING = 50
+_DARKEST = 70
+_PERCENTILES = (8, 98)
 _BACKGROUND = (28, 24, 22)
 _INK = (235, 235, 235)
 _FAINT = (160, 160, 160)
 
 Picture = NDArray[np.uint8]
+Depth = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Style:
-    """What all rows share."""
+    """What all moments share."""
 
     seen: tuple[slice, slice]
     """The part of the depth images in which depth is known."""
-    with_truth: bool
-    """Whether there is a column for true depth."""
     step: float
     """Distance between the rings around the camera."""
     unit: str
     """What a length of 1 is called."""
+    metric: bool
+    """Whether depth is in metres; else it is scaled to the truth, where there is one."""
 
 
-def draw(source: Source, model: Model, outcome: Outcome, path: Path) -> Path:
-    """Draw the strip of a finished run.
+def draw(source: Source, model: Model, outcome: Outcome, *, headline: str, path: Path) -> None:
+    """Draw the picture of a finished run.
+
+    Args:
+        source: what was played.
+        model: what was run.
+        outcome: what the run has left.
+        headline: its figures in a line.
+        path: where to; PNG.
 
     Raises:
         DemoError: the bag holds no complete frame, or the picture cannot be written.
@@ -56,18 +67,19 @@ def draw(source: Source, model: Model, outcome: Outcome, path: Path) -> Path:
     found = moments.pick(outcome.bag, source, _MOMENTS)
     if not found:
         raise DemoError(f'{outcome.bag} holds no frame with all its products')
-    with_truth = any(moment.truth is not None for moment in found)
+    in_metres = model.metric or any(moment.truth is not None for moment in found)
     style = _Style(
         seen=known_part(found[0].depth),
-        with_truth=with_truth,
-        step=common_step(moment.points for moment in found),
-        unit='m' if model.metric else 'units',
+        step=common_step(shown.points for m in found if (shown := m.true_cloud or m.cloud)),
+        unit='m' if in_metres else 'units',
+        metric=model.metric,
     )
-    rows = [_row(moment, style) for moment in found]
-    strip = _stack([_heading(rows[0], source, model, with_truth=with_truth), *map(_joined, rows)])
-    if not cv2.imwrite(str(path), strip):
+    blocks = [_block(moment, style) for moment in found]
+    titles = (f'{source.path.name}   {source.camera}   {model.path.name}', headline)
+    whole = _joined([_heading(titles, blocks[0].shape[1]), *blocks], axis=0)
+    picture = _framed(whole, *4 * (2 * _GAP,))
+    if not cv2.imwrite(str(path), picture):
         raise DemoError(f'{path} cannot be written')
-    return path
 
 
 def write_text(
@@ -75,14 +87,15 @@ def write_text(
     text: str,
     place: tuple[int, int],
     *,
-    size: float = 0.5,
     color: tuple[int, int, int] = _INK,
+    thickness: int = 1,
 ) -> None:
     """Write into a picture; ``place`` is the left end of the base line."""
-    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_DUPLEX, size, color, 1, cv2.LINE_AA)
+    font = cv2.FONT_HERSHEY_DUPLEX
+    cv2.putText(picture, text, place, font, 0.5, color, thickness, cv2.LINE_AA)
 
 
-def known_part(depth: NDArray[np.float32]) -> tuple[slice, slice]:
+def known_part(depth: Depth) -> tuple[slice, slice]:
     """Rows and columns outside which no depth is known; all of them if none is known."""
     known = ~np.isnan(depth)
     if not known.any():
@@ -91,73 +104,102 @@ def known_part(depth: NDArray[np.float32]) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _row(moment: Moment, style: _Style) -> list[Picture]:
-    camera = _fitted(moment.camera)
-    write_text(camera, f'{moment.time_s:.1f} s', (9, _ROW - 11), color=(0, 0, 0))
-    write_text(camera, f'{moment.time_s:.1f} s', (8, _ROW - 12))
-    panels = [camera, _fitted(moment.color[style.seen])]
-    if style.with_truth:
-        panels.append(_truth_panel(moment, style.seen, panels[1].shape[1]))
-    cloud = top_view(
-        moment.points,
-        moment.point_colors,
-        size=(_CLOUD_WIDTH, _ROW),
-        step=style.step,
-        unit=style.unit,
-    )
-    panels.append(cloud)
-    return panels
+def _block(moment: Moment, style: _Style) -> Picture:
+    """All of one moment: pictures below each other, clouds beside them."""
+    factor, limits = _factor(moment, style), _limits(moment.truth, style.seen)
+    pictures = [
+        _titled(_fitted(moment.camera), f'camera, {moment.time_s:.1f} s'),
+        _titled(_colored(moment.depth * factor, style.seen, limits), 'depth, near is bright'),
+    ]
+    clouds = [('depth from above', moment.cloud, factor)]
+    if moment.truth is not None:
+        pictures.append(_titled(_colored(moment.truth, style.seen, limits), 'true depth'))
+        clouds.append(('true depth from above', moment.true_cloud, np.float32(1.0)))
+    column = _joined(pictures, axis=0)
+    size = (_CLOUD_WIDTH, column.shape[0])
+    views = [_titled(_seen_from_above(cloud, k, style, size), name) for name, cloud, k in clouds]
+    return _joined([column, *views], axis=1)
 
 
-def _truth_panel(moment: Moment, seen: tuple[slice, slice], width: int) -> Picture:
-    if moment.truth is None:
-        return np.full((_ROW, width, 3), _BACKGROUND, np.uint8)
-    truth = np.where(moment.truth > 0, moment.truth, np.nan).astype(np.float32)
-    picture = colorize(truth, colormap=COLORMAP)[seen]
-    if np.isfinite(truth[seen]).mean() < _SPARSE:
+def _factor(moment: Moment, style: _Style) -> np.float32:
+    """What depth is multiplied by to be compared: by the medians, unless it is in metres."""
+    if style.metric or moment.truth is None:
+        return np.float32(1.0)
+    both = pair('', moment.depth, moment.truth)
+    return np.float32(1.0 if both is None else both.ratio)
+
+
+def _limits(truth: Depth | None, seen: tuple[slice, slice]) -> tuple[float, float]:
+    """Depths of the brightest and darkest colour, by the truth; 0 leaves them to the picture."""
+    if truth is None:
+        return 0.0, 0.0
+    known = truth[seen][np.isfinite(truth[seen]) & (truth[seen] > 0)]
+    if not len(known):
+        return 0.0, 0.0
+    near, far = np.percentile(known, _PERCENTILES).tolist()
+    return near, max(far, 1.01 * near)
+
+
+def _colored(depth: Depth, seen: tuple[slice, slice], limits: tuple[float, float]) -> Picture:
+    """Depth in colours; the scattered points of a lidar are enlarged."""
+    near, far = limits
+    picture = colorize(
+        np.where(depth == 0, np.float32(np.nan), depth),
+        colormap=COLORMAP,
+        min_depth_m=near,
+        max_depth_m=far,
+    )[seen]
+    if not is_dense(depth[seen]):
         picture = np.asarray(cv2.dilate(picture, np.ones((5, 5), np.uint8)), np.uint8)
     return _fitted(picture)
 
 
+def _seen_from_above(
+    cloud: Cloud | None, factor: np.float32, style: _Style, size: tuple[int, int]
+) -> Picture:
+    if cloud is None:
+        return top_view(None, None, size=size, step=style.step, unit=style.unit)
+    # A dark car has to show on the dark ground.
+    colors = (_DARKEST + (1 - _DARKEST / 255) * cloud.colors).astype(np.uint8)
+    return top_view(cloud.points * factor, colors, size=size, step=style.step, unit=style.unit)
+
+
 def _fitted(picture: Picture) -> Picture:
+    """The largest that fits into a panel."""
     height, width = picture.shape[:2]
-    size = (max(1, round(width * _ROW / height)), _ROW)
-    shrinks = size[1] < height
-    resized = cv2.resize(
-        picture, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return np.ascontiguousarray(resized)
+    scale = min(_PANEL[0] / width, _PANEL[1] / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.ascontiguousarray(cv2.resize(picture, size, interpolation=interpolation))
 
 
-def _heading(row: list[Picture], source: Source, model: Model, *, with_truth: bool) -> Picture:
-    width = sum(panel.shape[1] for panel in row) + _GAP * (len(row) - 1)
-    heading = np.full((_TITLE + _COLUMN_TITLE, width, 3), _BACKGROUND, np.uint8)
-    write_text(heading, f'{source.path.name}   {source.camera}', (0, 24), size=0.65)
-    write_text(heading, f'model {model.path.name}', (0, 50), color=_FAINT)
-    titles = ['camera', 'depth: near is bright', 'true depth', 'cloud from above']
-    names = titles if with_truth else titles[:2] + titles[3:]
-    left = 0
-    for panel, name in zip(row, names, strict=True):
-        write_text(heading, name, (left, _TITLE + 20), color=_FAINT)
-        left += panel.shape[1] + _GAP
+def _titled(picture: Picture, title: str) -> Picture:
+    """The picture with its title in a corner, readable on anything."""
+    for color, thickness in ((_BACKGROUND, 4), (_INK, 1)):
+        write_text(picture, title, (8, 18), color=color, thickness=thickness)
+    return picture
+
+
+def _heading(lines: Sequence[str], width: int) -> Picture:
+    heading = np.full((_HEADING, width, 3), _BACKGROUND, np.uint8)
+    for row, (line, color) in enumerate(zip(lines, (_FAINT, _INK), strict=True)):
+        write_text(heading, line, (0, 18 + 26 * row), color=color)
     return heading
 
 
-def _joined(panels: list[Picture]) -> Picture:
-    gap = np.full((_ROW, _GAP, 3), _BACKGROUND, np.uint8)
-    parts = [part for panel in panels for part in (panel, gap)][:-1]
-    return np.hstack(parts)
+def _joined(pictures: Sequence[Picture], *, axis: int) -> Picture:
+    """Pictures below each other (axis 0) or side by side (1), smaller ones filled up."""
+    across = 1 - axis
+    most = max(picture.shape[across] for picture in pictures)
+    parts = []
+    for number, picture in enumerate(pictures):
+        gap, lack = _GAP * (number > 0), most - picture.shape[across]
+        top, left, bottom, right = (gap, 0, 0, lack) if axis == 0 else (0, gap, lack, 0)
+        parts.append(_framed(picture, top, bottom, left, right))
+    return np.concatenate(parts, axis=axis)
 
 
-def _stack(rows: list[Picture]) -> Picture:
-    width = max(row.shape[1] for row in rows)
-    padded = [
-        cv2.copyMakeBorder(
-            row, 0, _GAP, 0, width - row.shape[1], cv2.BORDER_CONSTANT, value=_BACKGROUND
-        )
-        for row in rows
-    ]
-    whole = cv2.copyMakeBorder(
-        np.vstack(padded), _GAP, _GAP, 2 * _GAP, 2 * _GAP, cv2.BORDER_CONSTANT, value=_BACKGROUND
-    )
-    return np.asarray(whole, np.uint8)
+def _framed(picture: Picture, top: int, bottom: int, left: int, right: int) -> Picture:
+    sides = (top, bottom, left, right)
+    framed = cv2.copyMakeBorder(picture, *sides, cv2.BORDER_CONSTANT, value=_BACKGROUND)
+    return np.asarray(framed, np.uint8)

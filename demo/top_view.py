@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 _GROUND = (40, 34, 30)
 _RING = (95, 85, 78)
 _LABEL = (190, 190, 190)
-_REACH_PERCENTILE = 75.0
+_REACH_PERCENTILE = 60.0
 _RINGS = 4
 _MARGIN = 14
 _BOTTOM = 4
+_POINT_PX = 2
 
 
 def top_view(
@@ -87,10 +88,9 @@ def _draw_points(
     # What is higher hides what is lower: y points down.
     order = np.argsort(-points[inside, 1], kind='stable')
     rows, columns, bright = rows[inside][order], columns[inside][order], colors[inside][order]
-    for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        picture[np.minimum(rows + down, height - 1), np.minimum(columns + right, width - 1)] = (
-            bright
-        )
+    for down, right in np.ndindex(_POINT_PX, _POINT_PX):
+        below, beside = np.minimum(rows + down, height - 1), np.minimum(columns + right, width - 1)
+        picture[below, beside] = bright
 
 
 def _write(picture: NDArray[np.uint8], text: str, place: tuple[int, int]) -> None:

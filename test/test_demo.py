@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -21,8 +22,8 @@ from monodepth2_training.evaluation.sparse_depth import sparse_depth
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
-from demo import accuracy, options, processes, strip, top_view
-from monodepth2_ros.geometry.camera import PinholeCamera
+from demo import accuracy, clouds, figures, options, processes, strip, top_view
+from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
 from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
@@ -131,10 +132,11 @@ def test_a_missing_recording_ends_the_demo_with_one_line(tmp_path):
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_errors_are_scaled_by_the_median_and_a_constant_is_judged_beside():
+def test_errors_are_scaled_by_the_median_and_those_in_metres_and_of_a_constant_stand_beside():
     truth = np.linspace(1.0, 3.0, 400, dtype=np.float32).reshape(20, 20)
-    exact, constant = accuracy.frame_errors(truth * 7, truth)
+    exact, metric, constant = accuracy.frame_errors(truth * 7, truth)
     assert exact == pytest.approx(0.0, abs=1e-6)
+    assert metric == pytest.approx(6.0)
     assert constant == pytest.approx(np.mean(np.abs(2.0 - truth) / truth), rel=1e-5)
 
 
@@ -142,7 +144,7 @@ def test_unknown_depth_and_sky_are_left_out_of_the_errors():
     truth = np.full((20, 20), 4.0, np.float32)
     depth = truth.copy()
     truth[0], depth[1], depth[2] = np.inf, np.nan, np.inf
-    assert accuracy.frame_errors(depth, truth) == (0.0, 0.0)
+    assert accuracy.frame_errors(depth, truth) == (0.0, 0.0, 0.0)
     assert accuracy.frame_errors(depth[:2], truth[:2]) is None
     assert accuracy.frame_errors(depth[:, :9], truth) is None
 
@@ -245,6 +247,55 @@ def test_a_point_ahead_is_drawn_above_the_camera_and_one_to_the_right_beside():
     assert tuple(picture[row, column]) == (0, 0, 255)
     row, column = round(110 - 4 - 10 * scale_px), round(100 + 10 * scale_px)
     assert tuple(picture[row, column]) == (255, 0, 0)
+
+
+def pinhole(width, height, focal_px, cx_px, cy_px):
+    return CameraCalibration(
+        width=width,
+        height=height,
+        K=(focal_px, 0.0, cx_px, 0.0, focal_px, cy_px, 0.0, 0.0, 1.0),
+        distortion_model='plumb_bob',
+    )
+
+
+def test_the_true_cloud_has_the_depth_and_the_colour_of_its_pixels():
+    depth = np.full((4, 6), 2.0, np.float32)
+    depth[0] = np.inf
+    picture = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+    cloud = clouds.true_cloud(depth, picture, pinhole(6, 4, 2.0, 2.0, 1.0), stride=2)
+    assert cloud.points.tolist() == [[-2.0, 1.0, 2.0], [0.0, 1.0, 2.0], [2.0, 1.0, 2.0]]
+    assert cloud.colors.tolist() == picture[2, ::2].tolist()
+
+
+def test_the_few_points_of_a_lidar_are_all_kept():
+    depth = np.full((4, 6), np.nan, np.float32)
+    depth[1, 3] = 4.0
+    calibration = pinhole(6, 4, 2.0, 2.0, 1.0)
+    cloud = clouds.true_cloud(depth, np.zeros((4, 6, 3), np.uint8), calibration, stride=2)
+    assert cloud.points.tolist() == [[2.0, 0.0, 4.0]]
+
+
+def test_metres_are_judged_only_where_the_model_knows_them():
+    known = accuracy.Accuracy(frames=9, abs_rel=0.15, metric_abs_rel=0.11, constant_abs_rel=0.6)
+    unknown = dataclasses.replace(known, metric_abs_rel=None)
+    texts = [figures.headline(run_figures(accuracy=found)) for found in (known, unknown, None)]
+    assert 'abs_rel 0.110 in metres (0.600 for one depth everywhere)' in texts[0]
+    assert 'abs_rel 0.150, scaled (0.600' in texts[1]
+    assert all('image to depth 17 ms   cpu' in text for text in texts)
+    assert 'abs_rel' not in texts[2]
+
+
+def run_figures(**values):
+    given = {
+        **dict.fromkeys(('frames_played', 'camera_frames', 'depth_frames'), 20),
+        **dict.fromkeys(('node_received', 'node_published'), 20),
+        **dict.fromkeys(('camera_hz', 'depth_hz'), 10.0),
+        'latency_ms': {'p50': 17.0, 'p95': 20.0, 'max': 30.0},
+        'node_says': 'giving depth',
+        'device': 'cpu',
+        'model': 'tiny.safetensors',
+    }
+    return figures.Figures(**given, **values)
 
 
 def test_two_sources_at_once_are_wrong_usage(capsys):
