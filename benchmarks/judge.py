@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from monodepth2_training.evaluation.depth_errors import METRICS
-from monodepth2_training.evaluation.judgement import Judgement, judge
+from monodepth2_training.evaluation.judgement import Judgement, Scores, judge
 from monodepth2_training.evaluation.median_map import median_map
 from monodepth2_training.evaluation.scoring import pair
 from monodepth2_training.evaluation.true_frames import TrueFrame, TrueFrames, TruthSettings
@@ -58,7 +58,7 @@ def judge_model(
     )
     judged = [frame for frame in pairs if frame is not None]
     return {
-        'model': judge(judged, scale=None),
+        'model': judge(judged, scale=1.0 if estimator.description.scale else None),
         'usual depth of each place': judge([f.guessing(usual) for f in judged], scale=None),
         'one depth everywhere': judge(
             [f.guessing(np.ones_like(usual)) for f in judged], scale=None
@@ -67,16 +67,24 @@ def judge_model(
 
 
 def table(judgements: dict[str, dict[str, Judgement]]) -> str:
-    """A markdown table of several judgements by name, each frame scaled to its truth."""
+    """A markdown table of several judgements by name.
+
+    Each frame is scaled to its truth; a model that knows metres has a second line without that.
+    """
     lines = [
         f'| frames | depth | {" | ".join(METRICS)} |',
         f'|---|---|{"---|" * len(METRICS)}',
     ]
     for name, methods in judgements.items():
         for label, judgement in methods.items():
-            found = judgement.scores['frame']
             scale = f' (median scale {judgement.ratio:.3f} ± {judgement.ratio_spread:.1%})'
             label += scale if label == 'model' else ''
-            values = ' | '.join(f'{getattr(found.mean, key):.3f}' for key in METRICS)
-            lines.append(f'| {name} ({len(found.frames)}) | {label} | {values} |')
+            lines.append(_row(name, label, judgement.scores['frame']))
+            if 'metric' in judgement.scores:
+                lines.append(_row(name, 'the same in metres', judgement.scores['metric']))
     return '\n'.join(lines)
+
+
+def _row(name: str, label: str, scores: Scores) -> str:
+    values = ' | '.join(f'{getattr(scores.mean, key):.3f}' for key in METRICS)
+    return f'| {name} ({len(scores.frames)}) | {label} | {values} |'
