@@ -260,6 +260,23 @@ def test_a_bag_becomes_a_model_file_that_the_node_runs(
     assert np.isfinite(depth).all()
 
 
+def test_odometry_in_the_bag_makes_a_model_in_metres(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drive, out = tmp_path / 'drive', tmp_path / 'run'
+    size = ('--frames', '10', '--width', '64', '--height', '64')
+    assert cli.main(['generate', str(drive), *size]) == 0
+    settings = ('triplets.min_motion=0', 'optimisation.epochs=1', 'loss.velocity=1.5')
+    assert cli.main(_arguments(out, drive, settings=settings)) == 0
+    said = capsys.readouterr()
+    text = said.out + said.err
+    assert 'odometry gives the distance of 16 of 16 steps' in text
+    scale = load_model(out / 'model.safetensors').description.scale
+    assert scale is not None
+    assert 'odometry' in scale.method
+    assert f'a network unit is {scale.value:.4g} m' in text
+
+
 @pytest.mark.parametrize(
     ('arguments', 'status', 'message'),
     [
