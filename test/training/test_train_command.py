@@ -31,7 +31,7 @@ from monodepth2_training.checkpoints import (
 from monodepth2_training.config_files import read_config
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.frame_store import FrameStore
-from monodepth2_training.data.network_unit import BASELINE_UNITS
+from monodepth2_training.data.network_unit import BASELINE_UNITS, STEP_UNITS
 from monodepth2_training.data.sampling import EpochSampler
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.module import DepthTraining
@@ -265,16 +265,14 @@ def test_odometry_in_the_bag_makes_a_model_in_metres(
 ) -> None:
     drive, out = tmp_path / 'drive', tmp_path / 'run'
     size = ('--frames', '10', '--width', '64', '--height', '64')
-    assert cli.main(['generate', str(drive), *size]) == 0
+    assert cli.main(['generate', str(drive), *size, '--json']) == 0
+    step_m = json.loads(capsys.readouterr().out)['distance_m'] / 9
     settings = ('triplets.min_motion=0', 'optimisation.epochs=1', 'loss.velocity=1.5')
     assert cli.main(_arguments(out, drive, settings=settings)) == 0
-    said = capsys.readouterr()
-    text = said.out + said.err
-    assert 'odometry gives the distance of 16 of 16 steps' in text
     scale = load_model(out / 'model.safetensors').description.scale
     assert scale is not None
-    assert 'odometry' in scale.method
-    assert f'a network unit is {scale.value:.4g} m' in text
+    assert scale.value * STEP_UNITS == pytest.approx(step_m, rel=0.1)
+    assert 'velocity term' in scale.method
 
 
 @pytest.mark.parametrize(
