@@ -28,7 +28,9 @@ class Match(Generic[Ours, Theirs]):
 def match(
     ours: Iterable[tuple[int, Ours]], theirs: Iterable[tuple[int, Theirs]]
 ) -> Iterator[Match[Ours, Theirs]]:
-    """Stream the pairs of which each is the nearest to the other, however far that is.
+    """Stream pairs: theirs goes to the nearest of ours, which keeps the nearest that come to it.
+
+    However far that is; of two that are equally near, the earlier counts.
 
     Args:
         ours: stamps in ns and things; what is not later than the one before it is left out.
