@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,15 @@ def test_the_documentation_links_to_files_that_are_there():
     for page in (ROOT / 'docs').glob('*.md'):
         for target in re.findall(r'\]\(([^)#:]+?)(?:#[^)]*)?\)', page.read_text()):
             assert (page.parent / target).exists(), f'{page.name}: {target}'
+
+
+def test_the_training_page_names_every_configuration():
+    """A name with dots stands for all that begin, or end, like it."""
+    page = (ROOT / 'docs' / 'training.md').read_text()
+    table = page[page.index('## Experiments') :].split('\n\n')[2]
+    rows = [line.split('|')[1] for line in table.splitlines()]
+    named = [name.replace('...', '*') for row in rows for name in re.findall(r'`([^`]+)`', row)]
+    configurations = {path.stem for path in (ROOT / 'config' / 'training').glob('*.yaml')}
+    covered = {each for name in named for each in configurations if fnmatch(each, name)}
+    assert covered == configurations
+    assert all(any(fnmatch(each, name) for each in configurations) for name in named)
