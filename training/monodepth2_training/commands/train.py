@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from monodepth2_training.run.training import Outcome
 
 HELP = (
-    'Train on recordings of a vehicle (bags of ROS 1 or 2, videos, folders of images), or on one '
-    'frame store of "monodepth2 extract". RUN becomes a folder with the frames, checkpoints, '
+    'Train on recordings of a vehicle (bags of ROS 1 or 2, videos, folders of images), on one '
+    'frame store of "monodepth2 extract", or on generated drives that a configuration names. RUN becomes a folder with the frames, checkpoints, '
     'figures for TensorBoard, the model file and a report. Ctrl-C leaves a checkpoint; --resume '
     'goes on from the newest one that is intact. Several GPUs: torchrun --nproc-per-node N -m '
     'monodepth2_training.cli train ...'
@@ -233,6 +233,9 @@ def _say_store(store: FrameStore, config: TrainingConfig, say: Callable[[str], N
     """Say what is trained on, and what of it would spoil the training."""
     from monodepth2_training.data.guards import check_store
 
+    if store.is_generated:
+        say(f'{store.sources[0]}: rendered at {store.width}x{store.height} as they are read')
+        return
     for number, camera in enumerate(store.cameras):
         pictures = len(store.frames(number).stamps_ns)
         say(f'{camera.name}: {pictures} pictures of {store.width}x{store.height}')

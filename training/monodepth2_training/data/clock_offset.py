@@ -84,8 +84,11 @@ def estimate_clock_offset(store: FrameStore, camera: int) -> ClockOffset | None:
     """Estimate the offset for one camera.
 
     Returns:
-        None where fewer than ``_LEAST_PAIRS`` pairs of pictures have odometry all around.
+        None where fewer than ``_LEAST_PAIRS`` pairs of pictures have odometry all around, and for
+        generated drives, which have one clock.
     """
+    if store.is_generated:
+        return None
     offsets_s = np.arange(-MOST_OFFSET_S, MOST_OFFSET_S + 0.5 * _STEP_S, _STEP_S)
     shifts, turns = _signals(store, camera, offsets_s)
     if len(shifts) < _LEAST_PAIRS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import RecordingError
 from monodepth2_training.data import store_document
 from monodepth2_training.data.store_document import StoredCamera, StoreDocument
+
+if TYPE_CHECKING:
+    from monodepth2_training.data.rendered_pictures import RenderedPictures
 
 __all__ = ['FrameStore', 'FrameTable', 'StoredCamera']
 
@@ -66,6 +70,7 @@ class FrameStore:
         self.cameras, self.sources = document.cameras, document.sources
         cameras = range(len(self.cameras))
         self._tables = tuple(_read_table(path, document, camera) for camera in cameras)
+        self._rendered = _rendered_pictures(document) if self.is_generated else None
         self._shards = tuple(_map_shards(path, document, camera) for camera in cameras)
 
     @classmethod
@@ -85,6 +90,11 @@ class FrameStore:
         return cls(place, document)
 
     @property
+    def is_generated(self) -> bool:
+        """Whether pictures are rendered as they are read, rather than stored."""
+        return self.document.generated.drives > 0
+
+    @property
     def tally(self) -> dict[str, int]:
         """What became of the messages: how many by outcome."""
         return dict(self.document.progress.tally)
@@ -94,7 +104,7 @@ class FrameStore:
         return self._tables[camera]
 
     def image(self, camera: int, index: int) -> NDArray[np.uint8]:
-        """One picture, RGB uint8 [3, H, W]: a read-only view of the memory map.
+        """One picture, RGB uint8 [3, H, W]: a read-only view of the memory map, or rendered.
 
         Raises:
             IndexError: there is no such picture; negative indices are none.
@@ -103,6 +113,8 @@ class FrameStore:
             raise IndexError(
                 f'picture {index} of camera {camera}: there are {len(self._tables[camera])}'
             )
+        if self._rendered is not None:
+            return self._rendered.picture(camera, index)
         shard, place = divmod(index, self.document.frames_per_shard(camera))
         picture = self._shards[camera][shard][place]
         return np.broadcast_to(picture, (3, self.height, self.width))
@@ -110,6 +122,18 @@ class FrameStore:
     def __reduce__(self) -> tuple[object, ...]:
         """Send the path instead of the pixels."""
         return FrameStore.open, (self.path,)
+
+
+def _rendered_pictures(document: StoreDocument) -> RenderedPictures:
+    """What renders the pictures of a generated store."""
+    # Only here: it takes torch and all of the generated world.
+    from monodepth2_training.data.generated_drives import GeneratedDrives
+    from monodepth2_training.data.rendered_pictures import RenderedPictures
+
+    drives = GeneratedDrives(
+        settings=document.generated, width=document.width, height=document.height
+    )
+    return RenderedPictures(drives)
 
 
 def _read_table(store: Path, document: StoreDocument, camera: int) -> FrameTable:

@@ -29,6 +29,8 @@ class GeneratedSettings:
     """How far to its right a second camera sits; 0 for none. Stereo modes need it."""
     memory_gib: float = 2.0
     """Memory for rendered pictures; what does not fit is rendered anew in each epoch."""
+    device: str = 'cpu'
+    """Where pictures are rendered; only ``cpu`` with worker processes."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; ``world.drive`` judges the rest."""

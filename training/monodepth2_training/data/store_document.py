@@ -21,6 +21,7 @@ from monodepth2_ros.errors import Monodepth2Error, RecordingError
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.model_description import TrainingCamera
 from monodepth2_ros.typed_document import decode
+from monodepth2_training.data.generated_settings import GeneratedSettings
 
 SCHEMA = 1
 """Number of this layout; another one is refused."""
@@ -101,6 +102,8 @@ class StoreDocument:
     """What was asked for: a run with other arguments does not continue this store."""
     progress: Progress
     """How far the extraction has come."""
+    generated: GeneratedSettings = field(default_factory=GeneratedSettings)
+    """Drives that the pictures are rendered from; then there are no shards."""
 
     def frame_bytes(self, camera: int) -> int:
         """Bytes of one picture."""
@@ -111,7 +114,9 @@ class StoreDocument:
         return max(1, _SHARD_BYTES // self.frame_bytes(camera))
 
     def shard_frames(self, camera: int) -> tuple[int, ...]:
-        """Number of pictures in each shard."""
+        """Number of pictures in each shard; there is none where pictures are rendered."""
+        if self.generated.drives:
+            return ()
         full, rest = divmod(self.progress.frames[camera], self.frames_per_shard(camera))
         return (self.frames_per_shard(camera),) * full + ((rest,) if rest else ())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run trains on: a frame store that is there, or recordings that it extracts first."""
+"""What a run trains on: a frame store, recordings to be extracted first, or generated drives."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from monodepth2_training.data.bags import choose_stereo_pair
 from monodepth2_training.data.extraction import extract
 from monodepth2_training.data.extraction_settings import ExtractionSettings
 from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.generated_settings import GeneratedSettings
+from monodepth2_training.data.generated_store import generate_store
 from monodepth2_training.data.store_document import DOCUMENT
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class RunSource:
     """How recordings are extracted."""
     calibration: str = ''
     """Camera YAML that replaces the recorded calibration; empty for none."""
+    generated: GeneratedSettings = field(default_factory=GeneratedSettings)
+    """Drives that are rendered in place of recordings."""
 
 
 def choose_source(
@@ -49,6 +53,14 @@ def choose_source(
     Raises:
         RecordingError: there is no source, or a frame store among several.
     """
+    if not paths and config.generated.drives:
+        return RunSource(
+            frame_store=str(frames.resolve()),
+            extraction=ExtractionSettings(
+                width=config.network.width, height=config.network.height
+            ),
+            generated=config.generated,
+        )
     stores = [path for path in paths if (path / DOCUMENT).is_file()]
     if not paths or (stores and len(paths) > 1):
         raise RecordingError(
@@ -95,18 +107,23 @@ def holds_pair(paths: Sequence[Path], *, cameras: Sequence[str] = ()) -> bool:
 
 
 def open_source(source: RunSource, watch: Callable[[int, int], None]) -> FrameStore:
-    """Open the frame store; extract it first, or go on extracting it, where that is to be done.
+    """Open the frame store; make it first, or go on with it, where that is to be done.
 
     Raises:
         RecordingError: the store is damaged, or a recording cannot be read.
         CalibrationError: a camera has no usable calibration.
     """
     store = Path(source.frame_store)
-    if not source.recordings:
+    if not source.recordings and not source.generated.drives:
         return FrameStore.open(store)
     try:
         return FrameStore.open(store)
     except RecordingError:
+        size = source.extraction
+        if source.generated.drives:
+            return generate_store(
+                store, source.generated, width=size.width, height=size.height, watch=watch
+            )
         calibration = load_calibration(source.calibration) if source.calibration else None
         recordings = [Path(path) for path in source.recordings]
         return extract(recordings, store, source.extraction, calibration=calibration, watch=watch)

@@ -64,7 +64,7 @@ def _mandatory(across: torch.Tensor, up: torch.Tensor, extent: torch.Tensor) -> 
 
 def _warning(across: torch.Tensor, up: torch.Tensor, extent: torch.Tensor) -> torch.Tensor:
     """A black mark in a white triangle with a red rim."""
-    inner = band(across.abs() + 0.5 * up, -9.0, 0.22, extent) * band(up, -0.72, 9.0, extent)
+    inner = band(across.abs() + 0.5 * up, -9.0, 0.28, extent) * band(up, -0.72, 9.0, extent)
     face = mix(rgb(*RED, up), rgb(*WHITE, up), inner)
     mark = band(across.abs(), -1.0, 0.09, extent) * band(up, -0.5, 0.12, extent)
     return mix(face, rgb(*BLACK, up), mark)
