@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
-from monodepth2_training.data.network_unit import is_stereo_pair, stereo_unit_m
+from monodepth2_training.data.network_unit import focal_shares, is_stereo_pair, stereo_unit_m
 from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import Sample
 
@@ -30,10 +30,11 @@ class TripletBatch(NamedTuple):
     K_sources: Tensor
     """float32 [B, S, 3, 3], intrinsics of the sources' cameras in pixels of H x W."""
     T_target_to_partner: Tensor
-    """float32 [B, 4, 4], translation in network units; the identity where there is no partner."""
+    """float32 [B, 4, 4], translation in network units of the target's camera; the identity where
+    there is no partner."""
     travelled_units: Tensor
-    """float32 [B, S], distance between target and source by odometry in network units; NaN where
-    there is none that can be trusted, or nobody asked for it."""
+    """float32 [B, S], distance between target and source by odometry in network units of the
+    target's camera; NaN where there is none that can be trusted, or nobody asked for it."""
     ids: Tensor
     """int64 [B, 2]: camera and frame index of the target; names a batch in messages."""
 
@@ -65,7 +66,8 @@ class TripletDataset(Dataset[TripletBatch]):
         self._T = torch.stack([_T_to_partner(store.cameras, c) for c in range(len(self._K))])
         travelled = np.full((len(samples), self._frames.shape[1] - 1), np.nan, np.float32)
         if odometry_unit_m is not None:
-            travelled[:] = travelled_m(store, self._frames).distances_m / odometry_unit_m
+            units = travelled_m(store, self._frames).distances_m / odometry_unit_m
+            travelled[:] = units * focal_shares(store.cameras)[self._frames[:, 0, :1]]
         self._travelled = torch.from_numpy(travelled)
 
     def __len__(self) -> int:
@@ -112,5 +114,5 @@ def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:
     T = torch.eye(4)
     if is_stereo_pair(cameras):
         step_m = cameras[target].position_m - cameras[1 - target].position_m
-        T[0, 3] = step_m / stereo_unit_m(cameras)
+        T[0, 3] = step_m / stereo_unit_m(cameras) * focal_shares(cameras)[target]
     return T

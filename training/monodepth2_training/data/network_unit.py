@@ -43,6 +43,17 @@ def stereo_unit_m(cameras: Sequence[StoredCamera]) -> float:
     return baseline_m(cameras) / BASELINE_UNITS
 
 
+def focal_shares(cameras: Sequence[StoredCamera]) -> NDArray[np.float64]:
+    """Lengths in network units of each camera's pictures over those of the first camera's, [C].
+
+    A lens of f times the focal length shows everything f times as large, which a network takes
+    for f times as near. So what it learns from has to be f times as near, too, or pictures that
+    look alike would have different depths.
+    """
+    focal_px = np.sqrt([c.camera.fx_px * c.camera.fy_px for c in cameras])
+    return np.asarray(focal_px[0] / focal_px, np.float64)
+
+
 def travel_unit_m(distances_m: NDArray[np.float64]) -> float:
     """Metres in a network unit of a model that learns from odometry.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monodepth2_training.data.augmentation import AugmentationSettings, augment
 from monodepth2_training.data.dataset import TripletDataset, frame_indices
+from monodepth2_training.data.network_unit import focal_shares
 from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.model.depth_pose import TEMPORAL
 
@@ -29,7 +30,7 @@ _BATCH = 4
 def metres_per_unit(
     model: DepthPoseModel, store: FrameStore, samples: Sequence[Sample]
 ) -> NDArray[np.float64]:
-    """Metres of odometry per unit of predicted translation, one for each step to a source.
+    """Metres per unit of predicted translation of the first camera, for each step to a source.
 
     Args:
         model: in evaluation mode on the CPU, with a pose network.
@@ -39,11 +40,12 @@ def metres_per_unit(
     Returns:
         float64 [N, 2]; NaN where odometry is not known or not trusted, or nothing moves.
     """
-    places = [model.sources.index(name) for name in TEMPORAL]
-    metres = travelled_m(store, frame_indices(samples)).distances_m[:, places]
+    places, frames = [model.sources.index(name) for name in TEMPORAL], frame_indices(samples)
+    metres = travelled_m(store, frames).distances_m[:, places]
     units = _predicted_units(model, store, samples)[:, places]
     usable = (metres >= LEAST_STEP_M) & (units > 0.0)
-    return np.where(usable, metres / np.where(usable, units, 1.0), np.nan)
+    ratio = metres / np.where(usable, units, 1.0) * focal_shares(store.cameras)[frames[:, 0, :1]]
+    return np.where(usable, ratio, np.nan)
 
 
 def _predicted_units(
