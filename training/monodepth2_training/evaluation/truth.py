@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from monodepth2_ros.errors import CalibrationError, EvaluationError, RecordingError
 from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.geometry.rectification import Rectifier
 from monodepth2_ros.recordings import Message, Recording, cdr
 from monodepth2_ros.recordings.cameras import frame_stamp_ns
 from monodepth2_training.evaluation.depth_messages import depth_of
@@ -26,6 +27,7 @@ from monodepth2_training.evaluation.sparse_depth import sparse_depth, without_hi
 from monodepth2_training.evaluation.transforms import Transform, read_frames, transform_between
 
 _SAME_SHAPE = 0.01
+_RAW = '/image_raw'
 _IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 Depth = NDArray[np.float32]
@@ -124,7 +126,8 @@ def open_truth(
         EvaluationError: a lidar whose mounting or whose camera is unknown.
     """
     if not is_lidar(recording, topic):
-        return lambda message, _: _of_size(depth_of(message), camera)
+        straightened = _straightening(recording, topic, image_topic)
+        return lambda message, _: _of_size(straightened(depth_of(message)), camera)
     if camera is None:
         raise EvaluationError(
             f'{image_topic} has no usable calibration: points of {topic} cannot be projected; '
@@ -194,6 +197,25 @@ class _Lidar:
     def _moved(self, scan: Scan, stamp_ns: int) -> NDArray[np.float64]:
         moved = self.motion.seen_at(scan, stamp_ns) if self.motion else None
         return scan.points if moved is None else moved
+
+
+def _straightening(recording: Recording, topic: str, image_topic: str) -> Callable[[Depth], Depth]:
+    """Takes a depth image of raw pixels to the rectified picture; others stay as they are.
+
+    Distortion moves depth without changing it; each pixel takes the nearest, as in ``_of_size``.
+    """
+    calibration = recording.calibration(image_topic)
+    if _RAW not in topic or calibration is None or not calibration.has_distortion:
+        return lambda depth_m: depth_m
+    source = np.rint(Rectifier(calibration).sources_px()).astype(np.int64)
+    known = source.min(axis=-1) >= 0
+
+    def straighten(depth_m: Depth) -> Depth:
+        if depth_m.shape != known.shape:
+            return depth_m
+        return np.where(known, depth_m[source[..., 1], source[..., 0]], np.float32(np.nan))
+
+    return straighten
 
 
 def _of_size(depth_m: Depth, camera: PinholeCamera | None) -> Depth:
