@@ -84,10 +84,13 @@ def pose_frame(recording: Recording, topic: str) -> str:
     """The frame whose poses a topic of odometry holds.
 
     Raises:
-        EvaluationError: its messages do not say.
+        EvaluationError: the first message does not say.
     """
     first = next(recording.messages([topic]), None)
-    name = getattr(cdr.parse(first), 'child_frame_id', '') if first else ''
+    try:
+        name = getattr(cdr.parse(first), 'child_frame_id', '') if first else ''
+    except RecordingError:
+        name = ''
     if not name:
         raise EvaluationError(f'{topic} does not say whose poses it holds: no child_frame_id')
     return str(name).lstrip('/')
