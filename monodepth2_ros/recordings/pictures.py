@@ -20,6 +20,7 @@ from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE, Message, Topic
+from monodepth2_ros.recordings.natural_order import natural_key
 from monodepth2_ros.recordings.recording import Recording
 
 IMAGE_TOPIC = '/camera/image_raw'
@@ -135,7 +136,7 @@ class VideoRecording(_PictureRecording):
 
 
 class ImageFolderRecording(_PictureRecording):
-    """A folder of images as a camera, in the order of their names or of the stamps these spell."""
+    """A folder of images as a camera, by the numbers in their names; long ones are stamps."""
 
     def __init__(
         self, path: Path, *, calibration: CameraCalibration | None = None, fps: float = 0.0
@@ -205,7 +206,7 @@ def _sorted_images(folder: Path) -> tuple[list[Path], list[int]]:
     if all(re.fullmatch(rf'\d{{{_STAMP_DIGITS},}}', path.stem) for path in files):
         files.sort(key=lambda path: int(path.stem))
         return files, [int(path.stem) for path in files]
-    return sorted(files, key=lambda path: path.name), []
+    return sorted(files, key=lambda path: natural_key(path.name)), []
 
 
 def _regular(fps: float) -> Callable[[int], int]:

@@ -8,7 +8,6 @@ bag whose metadata is lost or half-written plays all the same.
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
+from monodepth2_ros.recordings.natural_order import natural_key
 from monodepth2_ros.recordings.recording import Recording
 from monodepth2_ros.recordings.storage_file import StorageFile, is_storage_file
 
@@ -89,13 +89,7 @@ def is_bag_folder(path: Path) -> bool:
 
 def _storage_files(folder: Path) -> list[Path]:
     files = (path for path in folder.iterdir() if path.is_file() and is_storage_file(path))
-    return sorted(
-        files, key=lambda path: [_number(word) for word in re.split(r'(\d+)', path.name)]
-    )
-
-
-def _number(word: str) -> tuple[int, str]:
-    return (int(word), '') if word.isdigit() else (-1, word)
+    return sorted(files, key=lambda path: natural_key(path.name))
 
 
 def _list_folder(folder: Path) -> _Listing:
@@ -123,7 +117,8 @@ def _metadata(folder: Path) -> tuple[list[str], int]:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
         information = content['rosbag2_bagfile_information']
         names = information['relative_file_paths']
-        if not names or not all(isinstance(name, str) for name in names):
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not is_list or not names:
             raise TypeError('relative_file_paths names no files')
     except FileNotFoundError:
         raise RecordingError(f'{path} is missing') from None

@@ -61,6 +61,14 @@ def test_images_play_in_name_order_at_ten_hertz(tmp_path):
     assert np.diff([stamp for stamp, _ in frames]).tolist() == [100_000_000] * 2
 
 
+def test_numbers_without_leading_zeros_play_by_their_value(tmp_path):
+    """Else frame 10 would come before frame 2, and a drive would leap back and forth."""
+    folder = write_images(tmp_path / 'images', [f'frame_{i}.png' for i in range(12)])
+    with open_recording(folder) as recording:
+        levels = [frame.data[0] for _, frame in image_frames(recording)]
+    assert levels == list(range(12))
+
+
 def test_names_of_nanoseconds_are_stamps(tmp_path):
     names = ['1317045935602942464.png', '1317045935500923136.png']
     folder = write_images(tmp_path / 'images', names)
