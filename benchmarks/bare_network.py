@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from functools import partial
+from statistics import mean
 
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
 import torch
+from plain_network import run_plainly
+from side_by_side import take_turns
 
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.model_file import load_model
@@ -32,15 +33,13 @@ def main() -> None:
     image = image.contiguous(memory_format=torch.channels_last)
     net = load_model(path).depth_net.eval().to(estimator.device)
 
-    def plain() -> None:
-        with torch.no_grad():
-            [scale.cpu() for scale in net(image.contiguous().to(estimator.device).float() / 255.0)]
-
-    candidates: dict[str, Callable[[], object]] = {
-        'best': lambda: estimator.engine.infer(image),
-        'plain': plain,
+    ways = [partial(estimator.engine.infer, image), partial(run_plainly, net, image)]
+    taken: dict[str, object] = {
+        name: {'p50_ms': times.p50_ms, 'p90_ms': times.p90_ms, 'cpu_ms': mean(times.cpu_ms)}
+        for name, times in zip(
+            ('best', 'plain'), take_turns(ways, rounds=int(rounds)), strict=True
+        )
     }
-    taken = _measure(candidates, int(rounds))
     about = {
         'engine': estimator.engine.name,
         'device': estimator.engine.device_name,
@@ -48,27 +47,6 @@ def main() -> None:
     }
     print(json.dumps(taken | about), flush=True)
     os._exit(0)
-
-
-def _measure(candidates: dict[str, Callable[[], object]], rounds: int) -> dict[str, object]:
-    """Median and 90th percentile of wall time, and mean CPU time, in ms, in turn."""
-    wall_ms: dict[str, list[float]] = {name: [] for name in candidates}
-    cpu_ms: dict[str, list[float]] = {name: [] for name in candidates}
-    for index in range(rounds + 3):
-        for name, run in candidates.items():
-            wall_s, cpu_s = time.perf_counter(), time.process_time()
-            run()
-            if index >= 3:
-                wall_ms[name].append(1e3 * (time.perf_counter() - wall_s))
-                cpu_ms[name].append(1e3 * (time.process_time() - cpu_s))
-    return {
-        name: {
-            'p50_ms': statistics.median(values),
-            'p90_ms': statistics.quantiles(values, n=10)[-1],
-            'cpu_ms': statistics.mean(cpu_ms[name]),
-        }
-        for name, values in wall_ms.items()
-    }
 
 
 if __name__ == '__main__':

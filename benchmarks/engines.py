@@ -17,13 +17,10 @@ import argparse
 import copy
 import os
 import shutil
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,23 +30,22 @@ import torch
 from live_report import machine
 from monodepth2_training.export.exporting import ExportRequest, export
 from monodepth2_training.export.frames import ExportFrames, generated_frames
+from plain_network import run_plainly
+from random_model import write_random_model
+from side_by_side import Times, busy_cores, take_turns
 
 from monodepth2_ros.errors import Monodepth2Error
 from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.engines.network import example_image
 from monodepth2_ros.inference.estimator import DepthEstimator
-from monodepth2_ros.model_description import ModelDescription
-from monodepth2_ros.model_file import Model, load_model, save_model
-from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
+from monodepth2_ros.model_file import Model, load_model
 
-_WARM_UPS = 3
-_SPIN = 'while True: pass'
 _CPU = ('torch float32', 'torch bfloat16', 'torch bfloat16 compiled', 'openvino float32')
 _CPU += ('openvino bfloat16', 'openvino int8')
 _GPU = ('torch float32', 'torch bfloat16', 'torch float16', 'tensorrt float16')
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A way to run the network."""
 
@@ -57,10 +53,6 @@ class Candidate:
     """As the table calls it."""
     run: Callable[[torch.Tensor], object]
     """Answers one image on the host with disparity on the host."""
-    quiet_ms: list[float] = field(default_factory=list)
-    """Times of all rounds."""
-    busy_ms: list[float] = field(default_factory=list)
-    """The same beside busy processes."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -70,11 +62,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         model = _model(args.model, Path(folder))
         image = example_image(model.depth_net)
         candidates = list(_candidates(model, args))
-        _measure(candidates, image, args.rounds, busy=False)
+        runs = [partial(candidate.run, image) for candidate in candidates]
+        quiet = take_turns(runs, rounds=args.rounds)
+        busy: Sequence[Times | None] = [None] * len(runs)
         if args.busy:
-            with _busy_cores():
-                _measure(candidates, image, args.rounds, busy=True)
-    page = _page(model, candidates, args.rounds)
+            with busy_cores():
+                busy = take_turns(runs, rounds=args.rounds)
+    rows = [
+        _row(candidate.name, alone, beside, plain_ms=quiet[0].p50_ms)
+        for candidate, alone, beside in zip(candidates, quiet, busy, strict=True)
+    ]
+    page = _page(model, rows, args.rounds)
     print(page, end='')
     if args.out is not None:
         (args.out / 'engines.md').write_text(page, encoding='utf-8')
@@ -97,16 +95,14 @@ def _model(path: Path | None, folder: Path) -> Model:
     target = folder / 'model.safetensors'
     if path is not None:
         return load_model(shutil.copy(path, target))
-    torch.manual_seed(0)
-    config = DepthNetConfig()
-    save_model(target, ModelDescription(network=config), DepthNet(config).state_dict())
+    write_random_model(target)
     return load_model(target)
 
 
 def _candidates(model: Model, args: argparse.Namespace) -> Iterator[Candidate]:
     """The plain way, and every engine that this machine has; says why others are left out."""
     net = copy.deepcopy(model.depth_net).eval().to(args.device)
-    yield Candidate('plain: torch float32, eager, four scales', lambda image: _plain(net, image))
+    yield Candidate(name='plain: torch float32, eager, four scales', run=partial(run_plainly, net))
     estimator = DepthEstimator.load(model.path, device='cpu')
     generated = generated_frames(estimator)
     frames = ExportFrames(
@@ -132,68 +128,30 @@ def _engine(name: str, model: Model, frames: ExportFrames, args: argparse.Namesp
         engine=library, device=args.device, precision=precision, threads=args.threads
     )
     engine = build_engine(model, wish).engine
-    return Candidate(f'{engine.name}, {engine.device_name}', engine.infer)
+    return Candidate(name=f'{engine.name}, {engine.device_name}', run=engine.infer)
 
 
-def _plain(net: DepthNet, image: torch.Tensor) -> object:
-    with torch.no_grad():
-        device = next(net.parameters()).device
-        return [scale.cpu() for scale in net(image.contiguous().to(device).float() / 255.0)]
-
-
-def _measure(candidates: list[Candidate], image: torch.Tensor, rounds: int, *, busy: bool) -> None:
-    """Let the candidates take turns."""
-    for index in range(rounds + _WARM_UPS):
-        for candidate in candidates:
-            began_s = time.perf_counter()
-            candidate.run(image)
-            took_ms = 1e3 * (time.perf_counter() - began_s)
-            if index >= _WARM_UPS:
-                (candidate.busy_ms if busy else candidate.quiet_ms).append(took_ms)
-
-
-@contextmanager
-def _busy_cores() -> Iterator[None]:
-    """Keep every core busy with a process of its own."""
-    spinning = [
-        subprocess.Popen([sys.executable, '-c', _SPIN]) for _ in range(os.cpu_count() or 1)
-    ]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
-
-
-def _page(model: Model, candidates: list[Candidate], rounds: int) -> str:
+def _page(model: Model, rows: Sequence[str], rounds: int) -> str:
     """The machine, what was measured, and the table."""
     network = model.description.network
     size = f'{network.width}x{network.height}'
     head = ('engine', 'p50 ms', 'p90 ms', 'times faster', 'busy p50', 'busy p90', 'busy / quiet')
-    plain = statistics.median(candidates[0].quiet_ms)
     lines = (
         f'{machine()}\n',
         f'{network.encoder} at {size}, {rounds} rounds in turn; busy / quiet is p90 by p50.\n',
         f'| {" | ".join(head)} |',
         f'|{"---|" * len(head)}',
-        *(_row(each, plain) for each in candidates),
+        *rows,
     )
     return '\n'.join(lines) + '\n'
 
 
-def _row(candidate: Candidate, plain_ms: float) -> str:
-    p50, p90 = _percentiles(candidate.quiet_ms)
-    row = f'| {candidate.name} | {p50:.1f} | {p90:.1f} | {plain_ms / p50:.1f} |'
-    if not candidate.busy_ms:
+def _row(name: str, quiet: Times, busy: Times | None, *, plain_ms: float) -> str:
+    faster = plain_ms / quiet.p50_ms
+    row = f'| {name} | {quiet.p50_ms:.1f} | {quiet.p90_ms:.1f} | {faster:.1f} |'
+    if busy is None:
         return f'{row} | | |'
-    busy50, busy90 = _percentiles(candidate.busy_ms)
-    return f'{row} {busy50:.1f} | {busy90:.1f} | {busy90 / p50:.1f} |'
-
-
-def _percentiles(values: list[float]) -> tuple[float, float]:
-    """Median and 90th percentile."""
-    return statistics.median(values), statistics.quantiles(values, n=10)[-1]
+    return f'{row} {busy.p50_ms:.1f} | {busy.p90_ms:.1f} | {busy.p90_ms / quiet.p50_ms:.1f} |'
 
 
 if __name__ == '__main__':

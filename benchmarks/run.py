@@ -21,6 +21,7 @@ from pathlib import Path
 import rclpy
 from live_report import Results, write
 from live_traffic import ROOT, Figures, NodeUnderTest, Source, Traffic
+from side_by_side import busy_cores
 
 _ENVIRONMENT = {
     # Without the profile most images get lost: docs/deployment.md.
@@ -142,7 +143,7 @@ class Bench:
             if (name, source) not in self._results.one_by_one:
                 quiet = traffic.one_by_one(node, source, self._args.frames)
                 self._results.one_by_one[name, source] = quiet
-            with _busy_cores():
+            with busy_cores():
                 return traffic.one_by_one(node, source, self._args.frames)
 
     def start(self) -> None:
@@ -209,32 +210,10 @@ class Bench:
         return Source(width=int(width), height=int(height), jpeg=jpeg)
 
 
-@contextmanager
-def _busy_cores() -> Iterator[None]:
-    """Keep every core busy."""
-    spin = [sys.executable, '-c', 'while True: pass']
-    processes = [subprocess.Popen(spin) for _ in os.sched_getaffinity(0)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def _random_model(path: Path) -> Path:
-    """A ResNet-18 at 640x192 whose disparities spread, as speed does not depend on weights."""
-    program = (
-        'import sys, torch\n'
-        'from monodepth2_ros.model_description import ModelDescription\n'
-        'from monodepth2_ros.model_file import save_model\n'
-        'from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig\n'
-        'torch.manual_seed(7)\n'
-        "config = DepthNetConfig(encoder='resnet18', width=640, height=192)\n"
-        'net = DepthNet(config)\n'
-        'save_model(sys.argv[1], ModelDescription(network=config), net.state_dict())\n'
-    )
-    subprocess.run([sys.executable, '-c', program, str(path)], check=True, cwd=ROOT)
+    """Write a model of random weights, by a process that takes torch's memory with it."""
+    program = ROOT / 'benchmarks' / 'random_model.py'
+    subprocess.run([sys.executable, str(program), str(path)], check=True, cwd=ROOT)
     return path
 
 
