@@ -122,7 +122,19 @@ def test_a_part_of_the_time_and_of_the_topics_is_read(tmp_path):
         next(recording.messages(['/x']))
 
 
-@pytest.mark.parametrize('text', [None, '', 'rosbag2_bagfile_information:\n  relative_file_p'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        None,
+        '',
+        'just words',
+        'a: [1',
+        'rosbag2_bagfile_information:\n  relative_file_p',
+        'rosbag2_bagfile_information:\n  relative_file_paths: []',
+        'rosbag2_bagfile_information:\n  relative_file_paths: bag.mcap',
+        'rosbag2_bagfile_information:\n  relative_file_paths: [1, 2]',
+    ],
+)
 def test_lost_metadata_is_told_and_the_bag_plays(tmp_path, text):
     path = write_camera(tmp_path / 'bag')
     (path / 'metadata.yaml').unlink()
