@@ -33,7 +33,6 @@ from monodepth2_ros.recordings.progress import Progress, Tally
 _SPIN_FROM_S = 0.005
 _CLOCK_PERIOD_S = 0.01
 _ACK_TIMEOUT_S = 5.0
-_STAMPS = ('recorded', 'now')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +54,11 @@ class PlayerParameters:
     loop: bool = parameter(False, 'start over at the end')
     start_s: float = parameter(0.0, 'where to start in the recording', low=0, high=1e9)
     duration_s: float = parameter(0.0, 'how much to play; 0: to the end', low=0, high=1e9)
-    stamps: str = parameter('recorded', 'header stamps: recorded, or now with the same intervals')
+    stamps: str = parameter(
+        'recorded',
+        'header stamps: recorded, or now with the same intervals',
+        choices=('recorded', 'now'),
+    )
     clock: bool = parameter(False, 'publish /clock')
     wait_for_subscribers: int = parameter(
         0, 'start when every image topic has this many', low=0, high=1000
@@ -67,8 +70,6 @@ class PlayerParameters:
         """Refuse what has no meaning."""
         if not self.recording:
             raise ConfigError('parameter recording is empty: give the path of a bag or video')
-        if self.stamps not in _STAMPS:
-            raise ConfigError(f'parameter stamps is {self.stamps!r}: expected one of {_STAMPS}')
 
 
 class PlayerNode(Node):

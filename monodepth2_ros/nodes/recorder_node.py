@@ -18,7 +18,8 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.atomic_file import write_atomically
+from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.nodes.declaration import read_once
 from monodepth2_ros.nodes.message_types import listening_qos, message_class
 from monodepth2_ros.nodes.parameter_table import parameter
@@ -96,7 +97,7 @@ class RecorderNode(Node):
         """Complete the bag and write the summary.
 
         Raises:
-            RecordingError: the bag cannot be completed.
+            RecordingError: the bag cannot be completed, or the summary not be written.
         """
         if self._writer is not None:
             self._writer.close()
@@ -106,7 +107,7 @@ class RecorderNode(Node):
                 'messages': self.counts,
                 'stored': self._writer.counts if self._writer else {},
             }
-            Path(self.parameters.summary).write_text(json.dumps(content, indent=2) + '\n')
+            _write(Path(self.parameters.summary), json.dumps(content, indent=2) + '\n')
 
     def _is_idle(self) -> bool:
         idle_s = self.parameters.idle_s
@@ -150,6 +151,13 @@ class RecorderNode(Node):
         else:
             return
         self._heard_s = now_s
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_atomically(path, text.encode())
+    except OSError as err:
+        raise RecordingError(f'summary {path} cannot be written: {err.strerror}') from err
 
 
 class _Thinning:

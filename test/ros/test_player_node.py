@@ -172,7 +172,7 @@ def test_types_that_are_not_installed_are_left_out(ros_world, player, tmp_path):
 @pytest.mark.parametrize(
     ('parameters', 'reason'),
     [
-        ({'stamps': 'later'}, "stamps is 'later': expected one of"),
+        ({'stamps': 'later'}, r"stamps is 'later': known are now, recorded \(one of"),
         ({'rate': 0.0}, 'rate'),
         ({'rate': 'fast'}, r"rate is 'fast' \(str\): expected a real number"),
         ({'recordings': 'x'}, r"unknown parameter 'recordings': did you mean 'recording'\?"),

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from support.make_bag import START_NS, camera_info, image
 from support.ros_harness import wait_until
 
-from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.errors import ConfigError, RecordingError
 from monodepth2_ros.nodes.recorder_node import RecorderNode
 from monodepth2_ros.recordings import cdr, open_recording
 
@@ -82,6 +82,15 @@ def test_thinning_keeps_all_that_bears_a_kept_stamp(ros_world, tmp_path):
         for topic in ('/image', '/depth/image'):
             messages = recording.messages([topic])
             assert [cdr.header_stamp_ns(message.data) for message in messages] == kept
+
+
+def test_a_summary_that_cannot_be_written_is_named(ros_world, tmp_path):
+    path = tmp_path / 'nowhere' / 'summary.json'
+    overrides = [Parameter('summary', value=str(path))]
+    node = RecorderNode(context=ros_world.context, parameter_overrides=overrides)
+    with pytest.raises(RecordingError, match=r'summary\.json cannot be written: No such file'):
+        node.finish()
+    node.destroy_node()
 
 
 def test_an_unknown_topic_needs_its_type(ros_world):
