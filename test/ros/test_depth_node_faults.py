@@ -180,16 +180,20 @@ def test_a_flood_into_a_slow_model_is_answered_by_its_newest_frame(depth_world, 
     node = depth_world.start(model=tiny_model)
     depth = depth_world.output('depth/image')
     camera = depth_world.camera()
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
     processor = node.session.processor
     process = processor.answer
 
     def slow(frame):
+        begun.set()
         assert gate.wait(30)
         process(frame)
 
     processor.answer = slow
-    for _ in range(100):
+    camera.send(image())
+    # Else a busy machine might take no frame before the last one has replaced all others.
+    assert begun.wait(30)
+    for _ in range(99):
         last = camera.send(image())
     wait_until(lambda: figures(depth_world.status())['frames in flight'] == '2')
     gate.set()
