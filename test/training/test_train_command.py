@@ -69,6 +69,12 @@ def _leave_no_large_files(tmp_path: Path) -> Iterator[None]:
     shutil.rmtree(tmp_path)
 
 
+@pytest.fixture
+def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report of a run in this process is not written: it takes as long as the training."""
+    monkeypatch.setattr('monodepth2_training.commands.train._write_report', lambda *_: '')
+
+
 @pytest.fixture(scope='module')
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp('store')
@@ -115,6 +121,7 @@ def _files(out: Path) -> list[str]:
     return sorted(path.name for path in (out / 'checkpoints').iterdir())
 
 
+@pytest.mark.usefixtures('_no_report')
 def test_ctrl_c_kill_and_resume_end_in_the_weights_of_an_undisturbed_run(
     store: Path, tmp_path: Path
 ) -> None:
@@ -260,6 +267,7 @@ def test_a_bag_becomes_a_model_file_that_the_node_runs(
     assert np.isfinite(depth).all()
 
 
+@pytest.mark.usefixtures('_no_report')
 def test_odometry_in_the_bag_makes_a_model_in_metres(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
