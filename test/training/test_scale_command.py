@@ -123,3 +123,13 @@ def test_the_pose_network_is_recognised_by_its_tensors(tmp_path: Path, pose_enco
     assert found is not None
     assert found.config.pose_encoder == pose_encoder
     assert torch.equal(next(found.pose_net.parameters()), next(networks.pose_net.parameters()))
+    # md2's network over pairs gives a second motion, which it never uses.
+    md2 = networks.pose_state()
+    for name in ('decoder.motion.weight', 'decoder.motion.bias'):
+        md2[name] = torch.cat((md2[name], torch.ones_like(md2[name])))
+    save_model(path, description, networks.depth_net.state_dict(), md2)
+    imported = networks_of(load_model(path))
+    assert imported is not None
+    pair = [torch.rand(1, 3, 64, 96) for _ in range(2)]
+    with torch.inference_mode():
+        assert torch.equal(imported.pose_net(pair), found.pose_net(pair))

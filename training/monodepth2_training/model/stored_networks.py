@@ -13,7 +13,11 @@ import torch
 
 from monodepth2_ros.networks.encoder_registry import ENCODERS
 from monodepth2_training.model.depth_pose import TEMPORAL, DepthPoseModel, ModelConfig
-from monodepth2_training.model.pose_net import POSE_VARIANTS, build_pose_net
+from monodepth2_training.model.pose_net import (
+    MOTION_NUMBERS,
+    POSE_VARIANTS,
+    build_pose_net,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,14 +53,27 @@ def pose_kind(
     return None
 
 
+def used_motions(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Of md2's pose network, which gives two motions a pair, what gives the one that it uses."""
+    return {
+        name: tensor[:MOTION_NUMBERS] if name.startswith('decoder.motion.') else tensor
+        for name, tensor in state.items()
+    }
+
+
 def pose_network_of(model: Model) -> tuple[str, str] | None:
     """Variant and encoder of a model file's pose network; None without one that is known."""
     if not model.pose_state:
         return None
+    return _kind_in(model, model.pose_state)
+
+
+def _kind_in(model: Model, state: Mapping[str, torch.Tensor]) -> tuple[str, str] | None:
+    """What has these tensors, the likeliest beside this depth network first."""
     network = model.description.network
     named = model.description.provenance.get('pose', '')
     return pose_kind(
-        model.pose_state,
+        state,
         features=model.depth_net.encoder.channels[-1],
         variants=sorted(POSE_VARIANTS, key=lambda name: name != named),
         encoders=sorted(ENCODERS, key=lambda name: name != network.encoder),
@@ -70,8 +87,11 @@ def networks_of(model: Model) -> DepthPoseModel | None:
         them in evaluation mode on the CPU; None where the file holds no pose network, or one of
         another program.
     """
-    network = model.description.network
+    network, pose_state = model.description.network, model.pose_state
     kind = pose_network_of(model)
+    if kind is None and pose_state:
+        pose_state = used_motions(pose_state)
+        kind = _kind_in(model, pose_state)
     if kind is None:
         return None
     config = ModelConfig(
@@ -84,6 +104,6 @@ def networks_of(model: Model) -> DepthPoseModel | None:
     )
     networks = DepthPoseModel(config, sources=TEMPORAL, depth_range=model.description.depth_range)
     state = {f'depth_net.{name}': value for name, value in model.depth_net.state_dict().items()}
-    state |= {f'pose_net.{name}': value for name, value in model.pose_state.items()}
+    state |= {f'pose_net.{name}': value for name, value in pose_state.items()}
     networks.load_state_dict(state)
     return networks.eval()

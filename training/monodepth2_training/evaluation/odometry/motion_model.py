@@ -15,8 +15,8 @@ from monodepth2_ros.inference.engines.device import choose_device
 from monodepth2_ros.inference.preprocess import full_window, network_input
 from monodepth2_ros.model_file import load_model
 from monodepth2_training.model.pose import rigid_transform
-from monodepth2_training.model.pose_net import MOTION_NUMBERS, PoseNet
-from monodepth2_training.model.stored_networks import pose_kind
+from monodepth2_training.model.pose_net import PoseNet
+from monodepth2_training.model.stored_networks import pose_kind, used_motions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,7 @@ class MotionModel:
 
 def _network_of(state: dict[str, torch.Tensor], path: Path) -> PoseNet:
     """Build the network that these tensors are of."""
-    state = {name: _first_motion(name, tensor) for name, tensor in state.items()}
+    state = used_motions(state)
     kind = pose_kind(state, features=0, variants=('separate',))
     if kind is not None:
         network = PoseNet(kind[1])
@@ -96,8 +96,3 @@ def _network_of(state: dict[str, torch.Tensor], path: Path) -> PoseNet:
         f'{path} cannot predict motion: it needs a pose network over pairs of frames (pose: '
         f'separate), and has {found}'
     )
-
-
-def _first_motion(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Of md2's two motions a pair the one that it uses."""
-    return tensor[:MOTION_NUMBERS] if name.startswith('decoder.motion.') else tensor
