@@ -8,13 +8,15 @@ from pathlib import Path
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings import pictures, rosbag2
+from monodepth2_ros.recordings.kitti_drive import KittiDrive, is_drive
 from monodepth2_ros.recordings.recording import Recording
 from monodepth2_ros.recordings.rosbag1 import Rosbag1Recording
 from monodepth2_ros.recordings.storage_file import is_storage_file
 
 _KINDS = (
     'a rosbag2 folder, an .mcap, .db3 (or .zstd of these) or ROS 1 .bag file, a video '
-    f'({" ".join(pictures.VIDEO_SUFFIXES)}) or a folder of images'
+    f'({" ".join(pictures.VIDEO_SUFFIXES)}), a folder of images or a drive of '
+    'KITTI (with image_02/data in it)'
 )
 
 
@@ -24,7 +26,8 @@ def open_recording(
     """Open a recording for reading.
 
     Args:
-        path: a rosbag2 folder or storage file, a ROS 1 bag, a video, or a folder of images.
+        path: a rosbag2 folder or storage file, a ROS 1 bag, a video, a folder of images, or a
+            drive of KITTI's raw data.
         calibration: overrides a recorded calibration; a video or image folder has no other.
         fps: true frame rate of a video or image folder; 0 takes what it says itself.
 
@@ -48,6 +51,8 @@ def open_recording(
 def _open_folder(folder: Path, calibration: CameraCalibration | None, fps: float) -> Recording:
     if rosbag2.is_bag_folder(folder):
         return rosbag2.Rosbag2Recording(folder, calibration=calibration)
+    if is_drive(folder):
+        return KittiDrive(folder, calibration=calibration)
     if pictures.has_images(folder):
         return pictures.ImageFolderRecording(folder, calibration=calibration, fps=fps)
     raise RecordingError(f'{folder} holds no recording: expected {_KINDS}')

@@ -47,6 +47,36 @@ def write_raw(root: Path, count: int = 3) -> Path:
     return root
 
 
+def write_pair(root: Path, drive: str, *, count: int = 5, focal: float = 0.6) -> Path:
+    """Write the pictures of both colour cameras of a drive, and its day's calibration.
+
+    Args:
+        root: KITTI's root.
+        drive: ``day/drive_sync``; the second of its stamps is its number.
+        count: how many frames.
+        focal: focal length as a share of the width.
+    """
+    day, fx = root / drive.partition('/')[0], focal * WIDTH
+    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    pattern = cv2.GaussianBlur(noise, (0, 0), 2.0)
+    P = {
+        n: np.array([fx, 0, 79.5, x, 0, fx, 23.5, 0, 0, 0, 1, 0])
+        for n, x in ((2, 4.5), (3, -46.0))
+    }
+    numbers = {'corner_dist': [0.0995]}
+    second = int(drive.split('_')[-2])
+    for camera in P:
+        numbers |= {f'S_rect_{camera:02d}': [WIDTH, HEIGHT], f'P_rect_{camera:02d}': P[camera]}
+        folder = root / drive / f'image_{camera:02d}'
+        for number in range(count):
+            picture = np.roll(pattern, -4 * number - 2 * (camera - 2), axis=1)
+            _write_png(folder / 'data' / f'{number:010d}.png', picture)
+        stamps = [f'2011-09-26 13:02:{second:02d}.{n}64389445' for n in range(count)]
+        (folder / 'timestamps.txt').write_text('\n'.join(stamps) + '\n')
+    (day / 'calib_cam_to_cam.txt').write_text(_entries(numbers))
+    return root
+
+
 def write_split(path: Path, numbers: range | list[int], *, eigen: bool = False) -> Path:
     """Write a list of frames, as md2 or as Eigen writes them."""
     lines = [

@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--fps', type=float, default=0.0, help='true frame rate of a video or folder of images'
     )
+    parser.add_argument(
+        '--split',
+        default='',
+        metavar='FILE',
+        help="list of frames of KITTI's raw data; RECORDING is its root",
+    )
     parser.add_argument('--keep-every', type=int, default=1, help='take every N-th picture')
     parser.add_argument('--max-frames', type=int, default=0, help='most pictures of each camera')
     parser.add_argument('--start-s', type=float, default=0.0, help='begin so long after the start')
@@ -104,6 +110,7 @@ def _settings(args: argparse.Namespace) -> ExtractionSettings:
         stereo=args.stereo,
         odometry=args.odometry,
         fps=args.fps,
+        split=args.split,
         keep_every=args.keep_every,
         max_frames=args.max_frames,
         start_s=args.start_s,

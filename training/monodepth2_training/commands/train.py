@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 HELP = (
     'Train on recordings of a vehicle (bags of ROS 1 or 2, videos, folders of images), on one '
-    'frame store of "monodepth2 extract", or on generated drives that a configuration names. RUN becomes a folder with the frames, checkpoints, '
-    'figures for TensorBoard, the model file and a report. Ctrl-C leaves a checkpoint; --resume '
-    'goes on from the newest one that is intact. Several GPUs: torchrun --nproc-per-node N -m '
-    'monodepth2_training.cli train ...'
+    'frame store of "monodepth2 extract", or on generated drives that a configuration names. RUN '
+    'becomes a folder with the frames, checkpoints, figures for TensorBoard, the model file and '
+    'a report. Ctrl-C leaves a checkpoint; --resume goes on from the newest one that is '
+    'intact. Several GPUs: torchrun --nproc-per-node N -m monodepth2_training.cli train ...'
 )
 _INTERRUPTED = 130
 _RESUMABLE = ('optimisation.', 'log.')
@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='NAME',
         help='image topic or namespace; needed if there are several, twice for a stereo pair',
+    )
+    parser.add_argument(
+        '--split',
+        metavar='FILE',
+        type=Path,
+        help="train files of KITTI's raw data, as md2 or Eigen lists them; SOURCE is its root",
     )
     parser.add_argument(
         '--calibration', metavar='YAML', default='', help='replaces the recorded calibration'
@@ -170,7 +176,10 @@ def _begin(args: argparse.Namespace, folder: RunFolder) -> TrainingConfig:
             args.config,
             args.init,
             overrides,
-            holds_pair=lambda: not args.calibration and holds_pair(sources, cameras=args.camera),
+            holds_pair=lambda: (
+                args.split is not None
+                or (not args.calibration and holds_pair(sources, cameras=args.camera))
+            ),
         )
         source = choose_source(
             sources,
@@ -179,6 +188,7 @@ def _begin(args: argparse.Namespace, folder: RunFolder) -> TrainingConfig:
             cameras=args.camera,
             fps=args.fps,
             calibration=args.calibration,
+            split=args.split,
         )
         folder.write_source(source)
     write_config(config, folder.config)
@@ -191,7 +201,7 @@ def _resumed(args: argparse.Namespace, folder: RunFolder, overrides: list[str]) 
 
     folder.read_source()
     fixed = [change for change in overrides if not change.startswith(_RESUMABLE)]
-    if args.config or args.init or args.sources or args.bag or fixed:
+    if args.config or args.init or args.sources or args.bag or args.split or fixed:
         raise ConfigError(
             'a resumed run keeps its sources, configuration and weights: beside --resume give '
             f'only --epochs and --set of {" and ".join(_RESUMABLE)}; for anything else begin '

@@ -72,10 +72,10 @@ class CameraPlan:
                 f'the picture has {width}x{height} pixels, its calibration is for {expected}'
             )
 
-    def stored(self, *, width: int, height: int, channels: int) -> StoredCamera:
-        """How the camera is described in a store of pictures of this size."""
+    def stored(self, *, width: int, height: int, channels: int, of: str = '') -> StoredCamera:
+        """How the camera is described in a store of pictures of this size, as that ``of`` some."""
         return StoredCamera(
-            name=self.drive.name,
+            name=f'{self.drive.name}{of}',
             image_topic=self.drive.topics.image,
             camera=self.source.resized(width, height),
             source=TrainingCamera(camera=self.source),

@@ -113,6 +113,6 @@ def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:
     """From a camera of a rectified pair to the other, [4, 4]; the identity without a pair."""
     T = torch.eye(4)
     if is_stereo_pair(cameras):
-        step_m = cameras[target].position_m - cameras[1 - target].position_m
+        step_m = cameras[target].position_m - cameras[target ^ 1].position_m
         T[0, 3] = step_m / stereo_unit_m(cameras) * focal_shares(cameras)[target]
     return T

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from monodepth2_ros.errors import CalibrationError, RecordingError
+from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
-from monodepth2_ros.recordings import Recording, open_recording
+from monodepth2_ros.recordings import Recording
 from monodepth2_training.data.bags import (
     DriveFrame,
     choose_drive_camera,
@@ -30,16 +30,16 @@ from monodepth2_training.data.first_pictures import channel_count
 from monodepth2_training.data.frame_selection import FrameSelection
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import open_writer
+from monodepth2_training.data.listed_drives import open_sources
 from monodepth2_training.data.odometry import Odometry, read_odometry
 from monodepth2_training.data.ordered_work import core_count, in_order
 from monodepth2_training.data.preparation import Preparation, Prepared, Skipped
+from monodepth2_training.data.rigs import same_rigs
 from monodepth2_training.data.store_document import Progress, StoreDocument
 
 __all__ = ['ExtractionSettings', 'extract']
 
 Plans = tuple[CameraPlan, ...]
-
-_SAME_CAMERA_PX = 1e-3
 
 
 def extract(
@@ -55,7 +55,8 @@ def extract(
     """Extract recordings into one frame store, or go on with what was begun.
 
     Args:
-        paths: the recordings, each anything that ``open_recording`` takes.
+        paths: the recordings, each anything that ``open_recording`` takes; with a list of frames
+            in the settings, KITTI's root.
         out: folder of the store.
         settings: what to take.
         calibration: replaces the recorded one.
@@ -69,21 +70,30 @@ def extract(
     Raises:
         RecordingError: nothing in a recording can be read, ``out`` cannot be used, or no picture
             could be stored.
-        CalibrationError: a camera has no usable calibration, or the recordings' cameras differ.
+        CalibrationError: a camera has no usable calibration, or the recordings' cameras differ
+            by more than calibrations of one kind of camera do.
         OSError: the disk is full.
     """
     with ExitStack() as stack:
-        recordings = [
-            stack.enter_context(open_recording(path, calibration=calibration, fps=settings.fps))
-            for path in paths
-        ]
+        opened = open_sources(paths, settings, calibration=calibration)
+        recordings = [stack.enter_context(recording) for recording in opened]
         plans = [_plans(recording, settings) for recording in recordings]
-        document = _document(recordings, plans, settings)
+        rigs = same_rigs(recordings, plans)
+        document = _document(recordings, plans, rigs, settings)
+        cameras = [plan for rig in sorted(set(rigs)) for plan in plans[rig]]
+        preparations = _preparations(cameras, document)
         writer = stack.enter_context(open_writer(out, document, afresh=afresh))
         books = ExtractionBooks(writer, most_frames=settings.max_frames or None)
         try:
             for number in range(books.progress.recording, len(recordings)):
-                run = _RecordingRun(recordings[number], plans[number], document, settings, books)
+                run = _RecordingRun(
+                    recordings[number],
+                    plans[number],
+                    len(plans[0]) * sorted(set(rigs)).index(rigs[number]),
+                    preparations,
+                    settings,
+                    books,
+                )
                 run.go(workers or core_count(), _Watched(watch, plans, number))
             _finish(books)
         except BaseException:
@@ -100,28 +110,21 @@ class _RecordingRun:
         self,
         recording: Recording,
         plans: Plans,
-        document: StoreDocument,
+        first_camera: int,
+        preparations: Sequence[Preparation],
         settings: ExtractionSettings,
         books: ExtractionBooks,
     ) -> None:
+        """Take a recording whose cameras are those of the store from ``first_camera`` on."""
         self._recording, self._plans, self._settings = recording, plans, settings
+        self._first_camera, self._preparations = first_camera, preparations
         self._books = books
-        self._preparations = [
-            Preparation(
-                plan,
-                width=document.width,
-                height=document.height,
-                resize=document.resize,
-                channels=camera.channels,
-            )
-            for plan, camera in zip(plans, document.cameras, strict=True)
-        ]
 
     def go(self, workers: int, watched: _Watched) -> None:
         """Prepare and store all pictures that are still to be dealt with."""
         books = self._books
         odometry = self._odometry()
-        selection = FrameSelection(len(self._plans), keep_every=self._settings.keep_every)
+        selection = FrameSelection(len(self._preparations), keep_every=self._settings.keep_every)
         groups = grouped(
             self._frames(), selection, done=books.progress.messages, tails=books.tails()
         )
@@ -151,7 +154,7 @@ class _RecordingRun:
                 if frame.message.stamp_ns >= end_ns:
                     return
                 if frame.message.stamp_ns >= start_ns:
-                    yield frame
+                    yield dataclasses.replace(frame, camera=self._first_camera + frame.camera)
         except RecordingError as err:
             self._books.note(str(err))
 
@@ -189,18 +192,21 @@ def _plans(recording: Recording, settings: ExtractionSettings) -> Plans:
 
 
 def _document(
-    recordings: Sequence[Recording], plans: Sequence[Plans], settings: ExtractionSettings
+    recordings: Sequence[Recording],
+    plans: Sequence[Plans],
+    rigs: Sequence[int],
+    settings: ExtractionSettings,
 ) -> StoreDocument:
     """The document of the store before anything is in it."""
-    for recording, cameras in zip(recordings[1:], plans[1:], strict=True):
-        _check_same(recordings[0], plans[0], recording, cameras)
     stored = tuple(
         plan.stored(
             width=settings.width,
             height=settings.height,
-            channels=channel_count(recordings[0], plan),
+            channels=channel_count(recordings[rig], plan),
+            of=f' of {recordings[rig].path.name}' if rig else '',
         )
-        for plan in plans[0]
+        for rig in sorted(set(rigs))
+        for plan in plans[rig]
     )
     asked = {name: str(value) for name, value in dataclasses.asdict(settings).items()}
     contents = [f'{r.path.name} ({r.message_count} messages)' for r in recordings]
@@ -215,17 +221,18 @@ def _document(
     )
 
 
-def _check_same(first: Recording, plans: Plans, other: Recording, cameras: Plans) -> None:
-    """Refuse a recording whose cameras are not those of the first one."""
-    for one, two in zip(plans, cameras, strict=True):
-        a, b = one.source, two.source
-        same_size = (a.width, a.height) == (b.width, b.height)
-        if not same_size or abs(a.K - b.K).max() > _SAME_CAMERA_PX:
-            raise CalibrationError(
-                f'{other.path} was taken with another camera than {first.path}: {two.drive.name} '
-                f'gives {b.width}x{b.height} pixels with fx {b.fx_px:g}, {one.drive.name} '
-                f'{a.width}x{a.height} with fx {a.fx_px:g}; extract it into a store of its own'
-            )
+def _preparations(plans: Sequence[CameraPlan], document: StoreDocument) -> list[Preparation]:
+    """How the pictures of each camera of the store are made."""
+    return [
+        Preparation(
+            plan,
+            width=document.width,
+            height=document.height,
+            resize=document.resize,
+            channels=camera.channels,
+        )
+        for plan, camera in zip(plans, document.cameras, strict=True)
+    ]
 
 
 def _finish(books: ExtractionBooks) -> None:

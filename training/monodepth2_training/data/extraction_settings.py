@@ -33,6 +33,8 @@ class ExtractionSettings:
     """Most pictures of each camera; 0 takes all."""
     start_s: float = 0.0
     """Seconds from the beginning of each recording to the first picture."""
+    split: str = ''
+    """List of frames of KITTI's raw data; the recording is then its root."""
     end_s: float = 0.0
     """Seconds from the beginning of each recording to the end; 0 takes all."""
 

@@ -28,13 +28,14 @@ _LEAST_STEP_M = 1e-3
 
 
 def is_stereo_pair(cameras: Sequence[StoredCamera]) -> bool:
-    """Whether these are two cameras at different places."""
-    return len(cameras) == 2 and baseline_m(cameras) >= _LEAST_BASELINE_M
+    """Whether these are the left and the right camera of a pair, or of several one by one."""
+    pairs = [cameras[left : left + 2] for left in range(0, len(cameras), 2)]
+    return all(len(pair) == 2 and baseline_m(pair) >= _LEAST_BASELINE_M for pair in pairs)
 
 
 def baseline_m(cameras: Sequence[StoredCamera]) -> float:
-    """Distance of the two cameras of a pair in metres."""
-    first, second = cameras
+    """Distance of the two cameras of the first pair in metres."""
+    first, second = cameras[:2]
     return abs(second.position_m - first.position_m)
 
 

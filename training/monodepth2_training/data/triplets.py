@@ -151,8 +151,8 @@ def make_split(store: FrameStore, *, mode: str, settings: TripletSettings) -> Sp
 
 
 def _check_pair(store: FrameStore) -> None:
-    """Refuse a store without two cameras at different places."""
-    if len(store.cameras) != 2:
+    """Refuse a store without pairs of cameras at different places."""
+    if len(store.cameras) % 2:
         raise TrainingError(
             f'{store.path} has {len(store.cameras)} camera(s): a stereo mode needs the two of a '
             'rectified pair; extract both, or train in mode mono'
@@ -182,7 +182,7 @@ def _choose(
         masks[split_notes.STILL] = still & (not settings.keep_standstill)
         sources = [(camera, np.where(still, n.by_time, n.index)) for n in (earlier, later)]
     if 'partner' in names:
-        other = 1 - camera
+        other = camera ^ 1
         apart_ns = 0.5 * period_ns(tables[other])
         partner = find_partners(times_ns[camera], times_ns[other], max_apart_ns=apart_ns)
         masks[split_notes.ALONE] = partner < 0

@@ -17,6 +17,8 @@ from monodepth2_training.data.extraction_settings import ExtractionSettings
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.generated_settings import GeneratedSettings
 from monodepth2_training.data.generated_store import generate_store
+from monodepth2_training.data.listed_drives import lists_both_cameras
+from monodepth2_training.data.network_unit import is_stereo_pair
 from monodepth2_training.data.store_document import DOCUMENT
 
 if TYPE_CHECKING:
@@ -47,11 +49,22 @@ def choose_source(
     cameras: Sequence[str] = (),
     fps: float = 0.0,
     calibration: str = '',
+    split: Path | None = None,
 ) -> RunSource:
     """Take one frame store, or recordings that are to be extracted into ``frames``.
 
+    Args:
+        paths: one frame store, recordings, or beside a list KITTI's root.
+        frames: folder of the frame store to be made.
+        config: decides the size, and whether a pair is needed.
+        cameras: image topics or namespaces; empty finds them.
+        fps: true frame rate of a video or image folder.
+        calibration: camera YAML that replaces the recorded one.
+        split: list of frames of KITTI; one that names both cameras gives both.
+
     Raises:
         RecordingError: there is no source, or a frame store among several.
+        EvaluationError: the list cannot be read.
     """
     if not paths and config.generated.drives:
         return RunSource(
@@ -73,8 +86,9 @@ def choose_source(
         width=config.network.width,
         height=config.network.height,
         cameras=tuple(cameras),
-        stereo=config.mode != 'mono',
+        stereo=config.mode != 'mono' or (split is not None and lists_both_cameras(split)),
         fps=fps,
+        split='' if split is None else str(split.resolve()),
     )
     return RunSource(
         frame_store=str(frames.resolve()),
@@ -95,7 +109,7 @@ def holds_pair(paths: Sequence[Path], *, cameras: Sequence[str] = ()) -> bool:
         RecordingError: it cannot be read.
     """
     if paths and (paths[0] / DOCUMENT).is_file():
-        return len(FrameStore.open(paths[0]).cameras) == 2
+        return is_stereo_pair(FrameStore.open(paths[0]).cameras)
     if not paths or len(cameras) == 1:
         return False
     with open_recording(paths[0]) as recording:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.recordings.kitti_drive import CALIBRATION, read_entries
 
-CAMERA_FILE, LIDAR_FILE = 'calib_cam_to_cam.txt', 'calib_velo_to_cam.txt'
+CAMERA_FILE, LIDAR_FILE = CALIBRATION, 'calib_velo_to_cam.txt'
 """Names of both files in the folder of a day."""
 
 Numbers = NDArray[np.float64]
@@ -40,7 +41,8 @@ def read_calibration(day: Path, *, camera: int = 2) -> KittiCalibration:
         camera: 2 left colour, 3 right colour.
 
     Raises:
-        EvaluationError: a file is missing, or lacks an entry.
+        RecordingError: a file is missing.
+        EvaluationError: a file lacks an entry.
     """
     cameras, lidar = day / CAMERA_FILE, day / LIDAR_FILE
     entries, mounting = read_entries(cameras), read_entries(lidar)
@@ -54,28 +56,6 @@ def read_calibration(day: Path, *, camera: int = 2) -> KittiCalibration:
     return KittiCalibration(
         width=width, height=height, P_lidar_to_image=P @ rectifying @ T_lidar_to_camera
     )
-
-
-def read_entries(path: Path) -> dict[str, Numbers]:
-    """The numbers of a KITTI calibration file by name; entries of words are left out.
-
-    Raises:
-        EvaluationError: the file cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as err:
-        raise EvaluationError(
-            f'{path} cannot be read ({err}): expected a calibration file as KITTI ships it'
-        ) from err
-    entries = {}
-    for line in lines:
-        name, _, values = line.partition(':')
-        try:
-            entries[name.strip()] = np.array(values.split(), np.float64)
-        except ValueError:
-            continue
-    return entries
 
 
 def _entry(entries: dict[str, Numbers], name: str, shape: tuple[int, ...], path: Path) -> Numbers:
