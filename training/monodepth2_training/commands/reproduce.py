@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='SOURCE',
         help='recordings or a frame store; each configuration is trained that has no model yet',
     )
+    parser.add_argument(
+        '--train-split',
+        type=Path,
+        metavar='FILE',
+        help='train files, as md2 or Eigen; --train-on is then the folder of --kitti',
+    )
     parser.add_argument('--row', default='', help='only the row of this name')
     parser.add_argument(
         '--set',
@@ -106,7 +112,7 @@ def _result(args: argparse.Namespace, row: Row, table: Table, data: DataSet) -> 
 
     model = ensure_model(args.out, row.training, _train(args) if args.train_on else None)
     if model is None:
-        return Result(row=row, errors=None, note=f'not trained ({row.training})')
+        return Result(row=row, figures=None, note=f'not trained ({row.training})')
     estimator = DepthEstimator.load(model, device=args.device, flip=table.flip)
     try:
         return judge_row(row, data, ModelPredictions(estimator, row.training))
@@ -125,7 +131,10 @@ def _train(args: argparse.Namespace) -> Train:
         parser = arguments.ArgumentParser()
         train.add_arguments(parser)
         given = [*map(str, args.train_on), f'--out={folder}', f'--config={name}']
-        given += [f'--set={change}' for change in args.overrides]
+        given += [f'--split={args.train_split}'] if args.train_split else []
+        # What starts from another training takes that one's weights, whatever others begin with.
+        fixed = ('network.weights=',) if weights else ()
+        given += [f'--set={change}' for change in args.overrides if not change.startswith(fixed)]
         given += [f'--device={args.device}', *([f'--init={weights}'] if weights else [])]
         if (folder / 'checkpoints').is_dir():
             given = [f'--out={folder}', '--resume', f'--device={args.device}']

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from monodepth2_ros.errors import EvaluationError
 from monodepth2_training.config_files import read_config
 from monodepth2_training.evaluation.data_set import DataSet
-from monodepth2_training.evaluation.depth_errors import DepthErrors
 from monodepth2_training.evaluation.documents import cell_text
 from monodepth2_training.evaluation.set_evaluation import evaluate_set, missing_doubts
 from monodepth2_training.evaluation.set_predictions import Predictions
-from monodepth2_training.experiments.tables import Row, Table
+from monodepth2_training.experiments.tables import RATIO_SPREAD, Row, Table
 
 MODEL = 'model.safetensors'
 """Name of the model file in the folder of a training."""
@@ -29,8 +28,8 @@ class Result:
 
     row: Row
     """The row."""
-    errors: DepthErrors | None
-    """Ours; None where there is no model."""
+    figures: Mapping[str, float] | None
+    """Ours, by ``tables.FIGURES``; None where there is no model."""
     note: str = ''
     """Why there is none."""
 
@@ -55,13 +54,14 @@ def ensure_model(runs: Path, name: str, train: Train | None) -> Path | None:
 def judge_row(row: Row, data: DataSet, predictions: Predictions) -> Result:
     """Judge what a row's training has given."""
     depth = evaluate_set(data, predictions).depth
-    scores = {} if depth is None else depth.methods[0].judgement.scores
-    if row.scaling not in scores:
+    judgement = depth.methods[0].judgement if depth else None
+    if judgement is None or row.scaling not in judgement.scores:
         raise EvaluationError(
             f'row {row.name!r} is judged in metres, and {predictions.name} knows none: train it '
             'on a stereo recording'
         )
-    return Result(row=row, errors=scores[row.scaling].mean)
+    figures = asdict(judgement.scores[row.scaling].mean)
+    return Result(row=row, figures=figures | {RATIO_SPREAD: judgement.ratio_spread})
 
 
 def table_markdown(
@@ -103,8 +103,8 @@ def table_document(
                 'scaling': result.row.scaling,
                 'paper': dict(zip(table.metrics, result.row.paper, strict=False)),
                 'ours': None
-                if result.errors is None
-                else {name: getattr(result.errors, name) for name in table.metrics},
+                if result.figures is None
+                else {name: result.figures[name] for name in table.metrics},
                 'note': result.note,
             }
             for result in results
@@ -114,10 +114,10 @@ def table_document(
 
 def _row_lines(result: Result, metrics: Sequence[str]) -> list[str]:
     """Two lines: the paper's, and ours or why there is none."""
-    row, errors = result.row, result.errors
+    row, figures = result.row, result.figures
     paper = [cell_text(value) for value in row.paper] + ['-'] * (len(metrics) - len(row.paper))
-    ours = [cell_text(getattr(errors, name)) if errors else '' for name in metrics]
-    whose = 'ours' if errors else f'ours: {result.note}'
+    ours = [cell_text(figures[name]) if figures else '' for name in metrics]
+    whose = 'ours' if figures else f'ours: {result.note}'
     return [
         f'| {row.name} | {row.scaling} | paper | {" | ".join(paper)} |',
         f'| | | {whose} | {" | ".join(ours)} |',

@@ -14,6 +14,12 @@ from monodepth2_training.config_files import config_folders
 from monodepth2_training.evaluation.depth_errors import METRICS
 from monodepth2_training.evaluation.judgement import SCALINGS
 
+RATIO_SPREAD = 'ratio_spread'
+"""Relative standard deviation over the frames of the factor from prediction to truth."""
+
+FIGURES = (*METRICS, RATIO_SPREAD)
+"""What tables may have of a model."""
+
 DATA = ('kitti_lidar', 'kitti_improved', 'make3d')
 """What tables are judged on."""
 
@@ -41,7 +47,7 @@ class Table:
     data: str
     """One of ``DATA``."""
     metrics: tuple[str, ...]
-    """Which errors it has, of ``METRICS``."""
+    """Which figures it has, of ``FIGURES``."""
     rows: tuple[Row, ...]
     """In the paper's order."""
     flip: bool = False
@@ -51,7 +57,7 @@ class Table:
         """Refuse unknown names and figures without a metric."""
         _check('data', self.data, DATA)
         for metric in self.metrics:
-            _check('metric', metric, METRICS)
+            _check('metric', metric, FIGURES)
         for row in self.rows:
             _check('scaling', row.scaling, SCALINGS)
             if len(row.paper) > len(self.metrics):
