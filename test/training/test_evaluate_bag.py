@@ -34,8 +34,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def evaluate(model: Path, bag: Path, *options: str, capsys: pytest.CaptureFixture[str]) -> dict:
     words = ('--model', str(model), '--bag', str(bag), '--threads', '1', '--json', *options)
-    assert cli.main(['evaluate', *words]) == 0
-    return json.loads(capsys.readouterr().out)
+    status, said = cli.main(['evaluate', *words]), capsys.readouterr()
+    found = json.loads(said.out)
+    # Without any figure the status says so, and the last line why.
+    assert status == (0 if found['depth'] else 1)
+    assert ('error: nothing could be judged: ' in said.err) == (status == 1)
+    return found
 
 
 def said(document: dict) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.errors import ConfigError, EvaluationError, Monodepth2Error
 from monodepth2_training.commands import evaluate_sets
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ def run(args: argparse.Namespace) -> int:
         print(f'monodepth2 evaluate: {page}', file=sys.stderr)
     figures = json.dumps(document(evaluation), indent=2, allow_nan=False)
     print(figures if args.json else markdown(evaluation), end='\n' if args.json else '')
+    if not evaluation.says_anything:
+        raise EvaluationError(f'nothing could be judged: {evaluation.doubts[0].what}')
     return 0
 
 

@@ -48,7 +48,7 @@ class ModelDepth:
         self._estimator = estimator
         own = estimator.description.scale
         self.scale = None if own is None else own.value
-        self.facts = (
+        self.facts: Sequence[tuple[str, str]] = (
             ('model', f'sha256 {estimator.model_sha256[:16]}'),
             ('scale', 'unknown' if own is None else f'{own.value:.4g} m a unit, by {own.method}'),
             ('device', estimator.device),
@@ -80,7 +80,10 @@ class ImportedDepth:
         self._predictions = predictions
         self.name, self.scale = predictions.name, predictions.scale
         scale = 'unknown' if self.scale is None else f'{self.scale:.4g} m a unit, as given'
-        self.facts = (('predictions', self.name), ('scale', scale))
+        self.facts: Sequence[tuple[str, str]] = (
+            ('predictions', self.name),
+            ('scale', scale),
+        )
 
     def depth(self, frame: TrueFrame) -> Depth:
         """Take the one of the picture, upsampled as published evaluations do it."""

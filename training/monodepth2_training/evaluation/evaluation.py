@@ -104,3 +104,8 @@ class Evaluation:
     """Predicted paths against true ones, to be drawn."""
     motion: PoseComparison | None = None
     """Predicted motion against odometry, to be drawn."""
+
+    @property
+    def says_anything(self) -> bool:
+        """Whether there is more than the reasons why there are no figures."""
+        return self.depth is not None or bool(self.tables) or bool(self.headline)
