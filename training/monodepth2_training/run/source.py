@@ -63,7 +63,7 @@ def choose_source(
         split: list of frames of KITTI; one that names both cameras gives both.
 
     Raises:
-        RecordingError: there is no source, or a frame store among several.
+        RecordingError: there is no source, one does not exist, or a frame store is among several.
         EvaluationError: the list cannot be read.
     """
     if not paths and config.generated.drives:
@@ -80,6 +80,9 @@ def choose_source(
             f'{len(paths)} sources with {len(stores)} frame store(s) among them: give one or more '
             'recordings, or one frame store'
         )
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise RecordingError(f'{missing[0]} does not exist: expected a recording or a frame store')
     if stores:
         return RunSource(frame_store=str(stores[0].resolve()))
     settings = ExtractionSettings(
