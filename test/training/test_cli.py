@@ -126,9 +126,7 @@ def test_help_lists_the_verbs_without_importing_torch() -> None:
         assert f'\n    {verb}' in done.stdout
 
 
-@pytest.mark.parametrize(
-    'verb', ['evaluate', 'extract', 'generate', 'import', 'info', 'predict', 'reproduce']
-)
+@pytest.mark.parametrize('verb', cli.VERBS)
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main([verb, '--help'])
@@ -177,6 +175,37 @@ def test_a_failure_is_one_line_and_a_status(
     _fails(monkeypatch, error)
     assert cli.main(['info']) == status
     assert capsys.readouterr().err == line
+
+
+MISSING = {
+    'evaluate': ['--model', 'ABSENT', '--bag', 'ABSENT'],
+    'export': ['--model', 'ABSENT', '--format', 'onnx'],
+    'extract': ['ABSENT', 'OUT'],
+    'import': ['ABSENT', 'OUT'],
+    'info': ['ABSENT'],
+    'predict': ['--model', 'ABSENT', '--image', 'ABSENT', '--out', 'OUT'],
+    'reproduce': ['1', '--kitti', 'ABSENT', '--split', 'ABSENT', '--out', 'OUT'],
+    'scale': ['--model', 'ABSENT', '--bag', 'ABSENT'],
+    'train': ['ABSENT', '--out', 'OUT'],
+}
+
+
+@pytest.mark.parametrize('verb', MISSING)
+def test_a_missing_file_is_named_in_one_line_and_nothing_is_written(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {'ABSENT': str(tmp_path / 'nowhere'), 'OUT': str(tmp_path / 'out')}
+    assert cli.main([verb, *(places.get(word, word) for word in MISSING[verb])]) == 1
+    *said, last = capsys.readouterr().err.splitlines()
+    assert last.startswith(f'monodepth2 {verb}: error: ')
+    assert f'{tmp_path}/nowhere' in last
+    assert not said or verb == 'train'  # which tells beforehand where it would train
+    files = [path.name for path in tmp_path.rglob('*') if path.is_file()]
+    assert files == (['.lock'] if verb == 'train' else [])
+
+
+def test_every_verb_that_reads_files_is_asked_for_a_missing_one() -> None:
+    assert set(cli.VERBS) - set(MISSING) == {'doctor', 'generate'}
 
 
 def test_a_failure_shows_its_origin_when_asked_to(
