@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A store of generated drives is read like one of recordings, and its pictures are the drives'."""
+
+import pickle
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monodepth2_training.config import TrainingConfig
+from monodepth2_training.data.datamodule import TripletDataModule
+from monodepth2_training.data.dataset import frame_indices
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.generated_settings import GeneratedSettings
+from monodepth2_training.data.generated_store import generate_store
+from monodepth2_training.data.picture_motion import motion, small_picture
+from monodepth2_training.data.rendered_pictures import PictureMemory
+from monodepth2_training.data.travel import travelled_m
+from monodepth2_training.data.triplets import TripletSettings, make_split
+from monodepth2_training.model.depth_pose import ModelConfig
+from monodepth2_training.run.source import choose_source, open_source
+from monodepth2_training.world.drive import Drive, DriveSettings
+from monodepth2_training.world.rig import fleet_rig
+
+from monodepth2_ros.errors import ConfigError, RecordingError
+
+WIDTH, HEIGHT = 96, 64
+CPU = torch.device('cpu')
+
+
+def settings(**values: object) -> GeneratedSettings:
+    return GeneratedSettings(**{'drives': 3, 'frames': 8, 'first_seed': 5, **values})
+
+
+@pytest.fixture(scope='module')
+def store(tmp_path_factory: pytest.TempPathFactory) -> FrameStore:
+    path = tmp_path_factory.mktemp('generated') / 'store'
+    return generate_store(path, settings(), width=WIDTH, height=HEIGHT)
+
+
+def test_store_holds_an_index_and_no_pixels(store: FrameStore):
+    assert store.is_generated
+    names = sorted(p.name for p in store.path.rglob('*') if p.is_file())
+    assert names == ['index.bin'] * 3 + ['store.json']
+    assert [len(store.frames(camera)) for camera in range(3)] == [8, 8, 8]
+
+
+def test_pictures_are_those_of_the_drives_without_distortion(store: FrameStore):
+    drive = Drive(DriveSettings(frames=8, width=WIDTH, height=HEIGHT, seed=6, variety=True), CPU)
+    expected = drive.picture(3, straight=True).transpose(2, 0, 1)
+    np.testing.assert_array_equal(store.image(1, 3), expected)
+    np.testing.assert_array_equal(store.image(1, 3), expected)
+    assert store.cameras[1].camera == fleet_rig(6, WIDTH, HEIGHT).lens.camera
+
+
+def test_odometry_is_exact_and_drives_are_no_neighbours(store: FrameStore):
+    drive = Drive(DriveSettings(frames=8, width=WIDTH, height=HEIGHT, seed=7, variety=True), CPU)
+    rows = store.frames(2).odometry
+    frame = drive.frame(4)
+    np.testing.assert_allclose(rows[4, :3], frame.T_base_to_odom[:3, 3], atol=1e-9)
+    assert rows[4, 7] == pytest.approx(frame.twist.linear_m_s[0])
+    several = generate_store(store.path / 'plain', settings(variety=False), width=96, height=64)
+    table = several.frames(0)
+    assert table.part.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+    assert (np.diff(table.stamps_ns) > 0).all()
+
+
+def test_motion_is_about_that_of_the_pictures(tmp_path: Path):
+    wide = generate_store(
+        tmp_path, settings(drives=1, frames=4, variety=False), width=320, height=96
+    )
+    small = [small_picture(wide.image(0, number)) for number in range(4)]
+    measured = np.median([motion(a, b) for a, b in pairwise(small)])
+    told = np.median(wide.frames(0).motion[1:])
+    assert 0.4 < told / measured < 2.5
+
+
+def test_triplets_become_batches_with_metres_travelled(store: FrameStore):
+    split = make_split(store, mode='mono', settings=TripletSettings(validation=0.0))
+    assert len(split.training) == 3 * 6
+    data = TripletDataModule(store, split, batch_size=4, odometry_unit_m=1.0)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.target.shape == (4, 3, HEIGHT, WIDTH)
+    assert batch.sources.shape == (4, 2, 3, HEIGHT, WIDTH)
+    assert 8 < batch.target.float().std() < 128
+    metres = travelled_m(store, frame_indices(split.training)).distances_m
+    assert np.nanmedian(metres) == pytest.approx(0.8, rel=0.2)
+
+
+def test_pairs_look_from_a_baseline_apart(tmp_path: Path):
+    pair = generate_store(tmp_path, settings(drives=2, baseline_m=0.5), width=WIDTH, height=HEIGHT)
+    assert [camera.position_m for camera in pair.cameras] == [0.0, 0.5, 0.0, 0.5]
+    split = make_split(pair, mode='stereo', settings=TripletSettings(validation=0.0))
+    sample = split.training[0]
+    assert sample.sources == ((1, sample.target),)
+    left, right = pair.image(0, 2), pair.image(1, 2)
+    assert 1.0 < np.abs(left.astype(float) - right).mean() < 80.0
+
+
+def test_a_store_is_sent_to_other_processes_by_its_path(store: FrameStore):
+    again = pickle.loads(pickle.dumps(store))
+    np.testing.assert_array_equal(again.image(0, 1), store.image(0, 1))
+
+
+def test_a_run_without_recordings_renders_what_its_configuration_names(tmp_path: Path):
+    config = TrainingConfig(generated=settings(), network=ModelConfig(width=WIDTH, height=HEIGHT))
+    source = choose_source([], tmp_path / 'frames', config)
+    opened = open_source(source, lambda done, total: None)
+    assert (opened.width, opened.height, len(opened.cameras)) == (WIDTH, HEIGHT, 3)
+    with pytest.raises(RecordingError, match='0 sources'):
+        choose_source([], tmp_path / 'frames', TrainingConfig())
+
+
+def test_recordings_that_are_named_take_the_place_of_generated_drives(tmp_path: Path):
+    config = TrainingConfig(generated=settings())
+    source = choose_source([tmp_path / 'drive'], tmp_path / 'frames', config)
+    assert source.generated.drives == 0
+    assert source.recordings == (str(tmp_path / 'drive'),)
+
+
+def test_memory_keeps_the_newest_picture_of_each_slot():
+    memory = PictureMemory(pictures=10, shape=(2,), most_bytes=3 * (2 + 8))
+    for number in range(5):
+        memory.put(number, np.full(2, number, np.uint8))
+    assert [None if p is None else int(p[0]) for p in map(memory.get, range(6))] == [
+        None,
+        None,
+        2,
+        3,
+        4,
+        None,
+    ]
+
+
+def test_memory_of_no_bytes_keeps_nothing():
+    memory = PictureMemory(pictures=10, shape=(2,), most_bytes=0)
+    memory.put(1, np.zeros(2, np.uint8))
+    assert memory.get(1) is None
+
+
+def test_drives_that_cannot_be_meant_are_refused_by_name():
+    with pytest.raises(ConfigError, match=r'generated\.frames is 2: expected 3 to 20000'):
+        GeneratedSettings(frames=2)
