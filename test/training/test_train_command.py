@@ -53,6 +53,13 @@ STEREO = ('mode=stereo', 'triplets.validation=0', 'optimisation.batch_size=3')
 """No pose network and no validation: a step of this takes a fraction of a second."""
 STEPS = 6
 """Steps of an epoch of it."""
+WITHOUT_REPORT = """
+import sys
+from monodepth2_training import cli
+from monodepth2_training.commands import train
+train._write_report = lambda *_: ''
+sys.exit(cli.main())
+"""
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -194,10 +201,12 @@ def test_two_processes_compute_the_mean_of_the_gradients_of_their_halves(
 ) -> None:
     samples = 18
     settings = (*STEREO[:2], f'optimisation.batch_size={samples // 2}', 'optimisation.epochs=1')
+    program, out = tmp_path / 'without_report.py', tmp_path / 'run'
+    program.write_text(WITHOUT_REPORT)
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
-    command += ['--nproc-per-node', '2', '-m', 'monodepth2_training.cli']
+    command += ['--nproc-per-node', '2', str(program)]
     done = subprocess.run(
-        [*command, *_arguments(tmp_path, store, settings=settings), '--json'],
+        [*command, *_arguments(out, store, settings=settings), '--json'],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -207,10 +216,10 @@ def test_two_processes_compute_the_mean_of_the_gradients_of_their_halves(
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout)['steps'] == 1
     # After one step Adam's first moment is (1 - beta1) = 0.1 times the gradient.
-    checkpoint = load_checkpoint(tmp_path / 'checkpoints' / 'epoch_0001.ckpt')
+    checkpoint = load_checkpoint(out / 'checkpoints' / 'epoch_0001.ckpt')
     moments = checkpoint['optimizer_states'][0]['state']
     both = [moments[number]['exp_avg'] / 0.1 for number in sorted(moments)]
-    config = read_config(str(tmp_path / 'config.yaml'))
+    config = read_config(str(out / 'config.yaml'))
     halves = [_gradient(config, store, rank) for rank in range(2)]
     for ours, first, second in zip(both, *halves, strict=True):
         mean = 0.5 * (first + second)
