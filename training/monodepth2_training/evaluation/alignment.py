@@ -118,15 +118,21 @@ def _alignment(
     """Draw the conclusions."""
     period_s = float(np.median(np.diff(np.sort(stamps)))) / 1e9
     complete = [f for f in in_time.values() if len(f) == 2 * _PICTURES_AROUND + 1]
-    when = better_place(complete, 0)
-    where = None if when else better_place(moved, (0, 0))
+    when, where = better_place(complete, 0), better_place(moved, (0, 0))
+    elsewhere = float(np.mean([list(fits.values()) for fits in moved])) if moved else 0.0
+    # With a mounting that is far off, some picture fits best by chance.
+    if when and when.fit < _UNREMARKABLE * elsewhere:
+        when = None
+    # Each looks a little like the other: what fits better is what happened.
+    if when and where:
+        when, where = (when, None) if when.fit >= where.fit else (None, where)
     focal_px = view.camera.fx_px if view.camera else 500.0
     right, down = where.place if where and isinstance(where.place, tuple) else (0, 0)
     return Alignment(
         frames=len(moved),
         delay_s=-when.place * period_s if when and isinstance(when.place, int) else 0.0,
         fit=float(np.mean([fits[0, 0] for fits in moved])) if moved else 0.0,
-        fit_elsewhere=float(np.mean([list(fits.values()) for fits in moved])) if moved else 0.0,
+        fit_elsewhere=elsewhere,
         turn_deg=(degrees(atan(right / focal_px)), degrees(atan(down / focal_px))),
         examples=examples,
     )
