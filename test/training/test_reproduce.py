@@ -14,6 +14,7 @@ from monodepth2_training.evaluation.depth_errors import METRICS
 from monodepth2_training.experiments.reproduction import ensure_model
 from monodepth2_training.experiments.tables import known_tables, read_table
 from support import kitti_world
+from support.tiny_encoder import use_tiny_encoder
 from support.tiny_training import LIGHT
 
 from monodepth2_ros.errors import ConfigError
@@ -47,6 +48,7 @@ def runs(kitti: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(['extract', str(kitti), store, f'--split={kitti / "train.txt"}', *size]) == 0
     arguments = [f'--train-on={store}', f'--out={folder}', '--device=cpu']
     with pytest.MonkeyPatch.context() as patch:
+        use_tiny_encoder(patch)
         # Each training's report takes as long as the training; no table needs one.
         patch.setattr('monodepth2_training.commands.train._write_report', lambda *_: '')
         assert main(['reproduce', *TABLES, *data(kitti), *arguments, *changes]) == 0
