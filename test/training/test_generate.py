@@ -10,6 +10,7 @@ import torch
 from monodepth2_training.cli import main
 from monodepth2_training.world import drive_bag
 from monodepth2_training.world.drive import START_NS, Drive, DriveSettings
+from monodepth2_training.world.lens import Lens
 from monodepth2_training.world.motion import quaternion_xyzw
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
@@ -207,3 +208,49 @@ def test_bag_of_two_cameras_is_found_as_a_pair_with_its_baseline(tmp_path: Path)
         'camera_right_optical_frame',
     ]
     assert mounting.transforms[1].transform.translation.y == -0.54
+
+
+def test_variety_writes_the_camera_as_it_is(tmp_path: Path):
+    path, seed = tmp_path / 'drive', '5'
+    assert main(['generate', str(path), *SMALL, '--variety', '--seed', seed]) == 0
+    settings = DriveSettings(frames=4, width=160, height=48, seed=int(seed), variety=True)
+    rig = settings.rig()
+    assert rig.lens.bends
+    _, info = messages(path, '/camera/camera_info')[0]
+    assert info.distortion_model == rig.lens.distortion_model
+    np.testing.assert_array_equal(info.d, rig.lens.D)
+    np.testing.assert_array_equal(info.k.reshape(3, 3), rig.lens.camera.K)
+    _, image = messages(path, '/camera/image_raw')[0]
+    assert image.encoding == ('rgb8' if rig.sensor.colour else 'mono8')
+    ((_, mounting),) = messages(path, '/tf_static')
+    transform = mounting.transforms[0].transform
+    q = transform.rotation
+    T = rig.mounting.T_camera_to_base()
+    assert transform.translation.z == rig.mounting.up_m
+    np.testing.assert_allclose([q.x, q.y, q.z, q.w], quaternion_xyzw(T[:3, :3]))
+
+
+def test_depth_of_raw_pixels_is_truth_of_the_rectified_picture(tmp_path: Path):
+    from monodepth2_training.evaluation.truth import find_topic, open_truth
+
+    from monodepth2_ros.recordings import open_recording
+
+    path = tmp_path / 'drive'
+    assert main(['generate', str(path), *SMALL, '--variety', '--seed', '10']) == 0
+    drive = Drive(
+        DriveSettings(frames=4, width=160, height=48, seed=10, variety=True), torch.device('cpu')
+    )
+    straight = drive._renderer.render(Lens(camera=drive.camera), drive._exposure(0.2)).depth_m
+    with open_recording(path) as recording:
+        topic = find_topic(recording, '/camera/image_raw')
+        assert topic == '/camera/depth/image_raw'
+        depth_at = open_truth(recording, topic, '/camera/image_raw', drive.camera)
+        message = list(recording.messages([topic]))[2]
+        truth = depth_at(message, 0)
+    both = np.isfinite(truth) & np.isfinite(straight.numpy())
+    assert both.mean() > 0.4
+    error = np.abs(truth[both] / straight.numpy()[both] - 1.0)
+    assert np.median(error) < 0.01
+    raw = drive.frame(2).depth_m
+    unmoved = np.abs(raw[both] / straight.numpy()[both] - 1.0)
+    assert np.median(error) < 0.5 * np.median(unmoved)

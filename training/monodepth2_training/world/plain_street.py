@@ -50,4 +50,4 @@ def _depth_m(rays: Floats, T_camera_to_base: Floats) -> Floats:
         road = np.where(z < 0.0, -up_m / z, np.inf)
         walls = np.where(y > 0.0, (_LEFT_M - left_m) / y, (_RIGHT_M - left_m) / y)
         end = np.where(x > 0.0, _END_M / x, np.inf)
-    return np.minimum(np.minimum(road, np.abs(walls)), end)
+    return np.asarray(np.minimum(np.minimum(road, np.abs(walls)), end), np.float64)
