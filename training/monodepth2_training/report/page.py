@@ -111,13 +111,15 @@ def figure(svg: str, caption: str = '') -> str:
 
 
 def picture_grid(title: str, pictures: Iterable[tuple[str, bytes]]) -> str:
-    """JPEG pictures with a word below each, three in a row, kept on one page of paper."""
+    """JPEG pictures with a word below each, kept on one page of paper: three in a row, or two."""
+    shown = list(pictures)
+    rows = 'grid' if len(shown) % 3 == 0 else 'grid pairs'
     cells = ''.join(
         f'<div><img alt="{escape(name)}" src="data:image/jpeg;base64,'
         f'{base64.b64encode(jpeg).decode()}"><span>{escape(name)}</span></div>'
-        for name, jpeg in pictures
+        for name, jpeg in shown
     )
-    return f'<figure class="grid"><h3>{escape(title)}</h3><div>{cells}</div></figure>'
+    return f'<figure class="{rows}"><h3>{escape(title)}</h3><div>{cells}</div></figure>'
 
 
 def wide_pictures(pictures: Iterable[tuple[str, bytes]]) -> str:
@@ -165,6 +167,7 @@ pre { background: #f3f5f7; border: 1px solid var(--line); border-radius: 4px; ma
 figure { margin: 12px 0; }
 figure svg { display: block; width: 100%; height: auto; }
 .grid > div { display: grid; grid-template-columns: repeat(3, 1fr); gap: 8px 10px; }
+.pairs > div { grid-template-columns: repeat(2, 1fr); }
 .grid img { display: block; width: 100%; border-radius: 2px; }
 .wide { display: block; width: 100%; border-radius: 2px; }
 .grid span { color: var(--grey); font-size: 12px; }
