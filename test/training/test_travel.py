@@ -44,6 +44,7 @@ def _table(x_m: Any, yaw_rad: Any = None, motion: Any = None) -> FrameTable:
 class _Store(SimpleNamespace):
     """What is asked of a store; every one its own key."""
 
+    is_generated = False
     __hash__ = object.__hash__  # type: ignore[assignment]
 
     def frames(self, camera: int) -> FrameTable:
