@@ -151,8 +151,8 @@ def alignment_doubts(alignment: Alignment, *, lidar: bool) -> list[Doubt]:
                 what=f'The truth is stamped {amount:.0f} ms too {late}: its rims fit the pictures '
                 f'of then better than their own, in {alignment.frames} frames.',
                 advice=f'Synchronise the clocks, or add --truth-delay-ms '
-                f'{alignment.delay_s * 1e3:.0f} and look at the overlays again: if rims still miss, '
-                'the mounting is wrong.',
+                f'{alignment.delay_s * 1e3:.0f} and look at the overlays again: if rims '
+                'still miss, the mounting is wrong.',
                 urgent=True,
             )
         ]
