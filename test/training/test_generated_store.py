@@ -10,7 +10,7 @@ import pytest
 import torch
 from monodepth2_training.config import TrainingConfig
 from monodepth2_training.data.datamodule import TripletDataModule
-from monodepth2_training.data.dataset import frame_indices
+from monodepth2_training.data.dataset import TripletDataset, frame_indices
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.generated_settings import GeneratedSettings
 from monodepth2_training.data.generated_store import generate_store
@@ -98,6 +98,19 @@ def test_pairs_look_from_a_baseline_apart(tmp_path: Path):
     assert 1.0 < np.abs(left.astype(float) - right).mean() < 80.0
 
 
+def test_a_baseline_counts_for_less_behind_a_longer_lens(tmp_path: Path):
+    pair = generate_store(tmp_path, settings(drives=2, baseline_m=0.5), width=WIDTH, height=HEIGHT)
+    split = make_split(pair, mode='stereo', settings=TripletSettings(validation=0.0))
+    dataset = TripletDataset(pair, split.training)
+    first, last = dataset[0], dataset[len(dataset) - 1]
+    assert first.T_target_to_partner[0, 0, 3] == pytest.approx(-0.1)
+    # The last target is of the second vehicle's right camera, which looks back to its left one.
+    focal_px = [pair.cameras[camera].camera.fx_px for camera in (0, 3)]
+    assert focal_px[0] != pytest.approx(focal_px[1], rel=0.05)
+    expected = 0.1 * focal_px[0] / focal_px[1]
+    assert last.T_target_to_partner[0, 0, 3] == pytest.approx(expected)
+
+
 def test_a_store_is_sent_to_other_processes_by_its_path(store: FrameStore):
     again = pickle.loads(pickle.dumps(store))
     np.testing.assert_array_equal(again.image(0, 1), store.image(0, 1))
@@ -114,6 +127,7 @@ def test_a_run_without_recordings_renders_what_its_configuration_names(tmp_path:
 
 def test_recordings_that_are_named_take_the_place_of_generated_drives(tmp_path: Path):
     config = TrainingConfig(generated=settings())
+    (tmp_path / 'drive').mkdir()
     source = choose_source([tmp_path / 'drive'], tmp_path / 'frames', config)
     assert source.generated.drives == 0
     assert source.recordings == (str(tmp_path / 'drive'),)

@@ -114,5 +114,6 @@ def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:
     T = torch.eye(4)
     if is_stereo_pair(cameras):
         step_m = cameras[target].position_m - cameras[target ^ 1].position_m
-        T[0, 3] = step_m / stereo_unit_m(cameras) * focal_shares(cameras)[target]
+        # Both ways count alike: the focal length of a pair is that of its left camera.
+        T[0, 3] = step_m / stereo_unit_m(cameras) * focal_shares(cameras)[target & ~1]
     return T
