@@ -65,13 +65,20 @@ _PAIR = (
     Stage(
         name='pair',
         config='edge_stereo_320x96',
-        changes=('mode=stereo', 'triplets.keep_standstill=true', 'optimisation.epochs=4'),
+        changes=(
+            'mode=stereo',
+            'triplets.keep_standstill=true',
+            'optimisation.learning_rate=6e-4',
+            'optimisation.epochs=5',
+            'optimisation.lr_drop_epoch=4',
+        ),
     ),
     Stage(
         name='run',
         config='edge_stereo_320x96',
         changes=(
             'network.pose_weights=imagenet',
+            'optimisation.learning_rate=4e-4',
             'optimisation.epochs=2',
             'optimisation.lr_drop_epoch=1',
         ),
@@ -87,8 +94,8 @@ def main() -> None:
     parser.add_argument(
         '--keep', type=Path, metavar='FILE', help='where to write a small model file'
     )
-    parser.add_argument('--drives', type=int, default=12, help='to train on')
-    parser.add_argument('--frames', type=int, default=100, help='of each drive to train on')
+    parser.add_argument('--drives', type=int, default=16, help='to train on')
+    parser.add_argument('--frames', type=int, default=82, help='of each drive to train on')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     started_s = time.monotonic()

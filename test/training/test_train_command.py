@@ -31,7 +31,7 @@ from monodepth2_training.checkpoints import (
 from monodepth2_training.config_files import read_config
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.frame_store import FrameStore
-from monodepth2_training.data.network_unit import BASELINE_UNITS, STEP_UNITS
+from monodepth2_training.data.network_unit import BASELINE_UNITS, NEAREST_STEPS
 from monodepth2_training.data.sampling import EpochSampler
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.module import DepthTraining
@@ -284,11 +284,12 @@ def test_odometry_in_the_bag_makes_a_model_in_metres(
     size = ('--frames', '10', '--width', '64', '--height', '64')
     assert cli.main(['generate', str(drive), *size, '--json']) == 0
     step_m = json.loads(capsys.readouterr().out)['distance_m'] / 9
-    settings = ('triplets.min_motion=0', 'optimisation.epochs=1', 'loss.velocity=1.5')
+    settings = ('triplets.min_motion=0', 'optimisation.epochs=1', 'loss.velocity=0.05')
     assert cli.main(_arguments(out, drive, settings=settings)) == 0
-    scale = load_model(out / 'model.safetensors').description.scale
+    description = load_model(out / 'model.safetensors').description
+    scale, nearest_units = description.scale, description.depth_range.min_depth_m
     assert scale is not None
-    assert scale.value * STEP_UNITS == pytest.approx(step_m, rel=0.1)
+    assert scale.value * nearest_units == pytest.approx(NEAREST_STEPS * step_m, rel=0.1)
     assert 'velocity term' in scale.method
 
 

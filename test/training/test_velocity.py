@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from monodepth2_training.data.network_unit import STEP_UNITS, travel_unit_m
+from monodepth2_training.data.network_unit import travel_unit_m
 from monodepth2_training.loss.objective import LossConfig, Objective
 from monodepth2_training.loss.velocity import velocity_error
 from support.loss_scene import random_prediction, random_views
@@ -61,10 +61,10 @@ def test_a_predicted_standstill_has_a_finite_gradient() -> None:
     assert torch.isfinite(T.grad).all()
 
 
-def test_a_usual_step_is_three_hundredths_of_a_unit_and_standing_still_no_step() -> None:
+def test_the_nearest_depth_is_three_usual_steps_and_standing_still_no_step() -> None:
     distances_m = np.array([[0.0, 0.3], [NAN, 0.6], [0.9, 0.0]])
-    assert travel_unit_m(distances_m) * STEP_UNITS == pytest.approx(0.6)
-    assert travel_unit_m(np.full((2, 2), NAN)) == 1.0
+    assert travel_unit_m(distances_m, 0.1) * 0.1 == pytest.approx(3 * 0.6)
+    assert travel_unit_m(np.full((2, 2), NAN), 0.1) == 1.0
 
 
 def test_the_term_equals_the_slow_formula_and_its_gradient_is_right() -> None:
@@ -86,8 +86,9 @@ def test_the_objective_adds_the_weighted_term_and_nothing_at_weight_zero() -> No
 
     without, with_term = terms(0.0), terms(0.05)
     error = velocity_error(prediction.T_target_to_sources, views.travelled_units)
-    torch.testing.assert_close(with_term.velocity, 0.05 * error.detach())
-    torch.testing.assert_close(with_term.total, without.total + 0.05 * error)
+    # A share of the nearest depth, 0.1.
+    torch.testing.assert_close(with_term.velocity, 0.5 * error.detach())
+    torch.testing.assert_close(with_term.total, without.total + 0.5 * error)
     assert without.velocity == 0.0
 
 

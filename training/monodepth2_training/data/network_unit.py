@@ -2,10 +2,10 @@
 """The unit of length of the networks: what is usual in a recording has its usual number in it.
 
 Depth range, first guess and the small numbers that pose networks begin with fit the published
-convention, whatever the recording: a stereo baseline of 0.1 units, and steps of a vehicle of 0.03
-units, as the paper's networks come to on KITTI by themselves. So a pair 6 cm apart trains like
-one 54 cm apart, and a robot at walking pace like a car. The model file's scale is what turns
-units into metres.
+convention, whatever the recording: a stereo baseline of 0.1 units, and steps of a vehicle of a
+third of the nearest depth, about what networks come to on KITTI by themselves. So a pair 6 cm
+apart trains like one 54 cm apart, and a robot at walking pace like a car. The model file's scale
+is what turns units into metres.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from monodepth2_training.data.frame_store import StoredCamera
 BASELINE_UNITS = 0.1
 """Length of every baseline in network units."""
 
-STEP_UNITS = 0.03
-"""Length of a usual step, from one frame of a triplet to the next, in network units."""
+NEAREST_STEPS = 3.0
+"""The nearest depth that a network can tell, in usual steps from one frame to the next."""
 
 _LEAST_BASELINE_M = 1e-4
 _LEAST_STEP_M = 1e-3
@@ -55,15 +55,16 @@ def focal_shares(cameras: Sequence[StoredCamera]) -> NDArray[np.float64]:
     return np.asarray(focal_px[0] / focal_px, np.float64)
 
 
-def travel_unit_m(distances_m: NDArray[np.float64]) -> float:
+def travel_unit_m(distances_m: NDArray[np.float64], nearest_units: float) -> float:
     """Metres in a network unit of a model that learns from odometry.
 
     Args:
         distances_m: length of steps, any shape; NaN where it is not known.
+        nearest_units: least depth of the network's range.
 
     Returns:
-        a length of which the median step is ``STEP_UNITS``; standing still is no step. 1 without
-        any step.
+        a length with which the nearest depth is ``NEAREST_STEPS`` median steps; standing still is
+        no step. 1 without any step.
     """
     steps_m = distances_m[distances_m > _LEAST_STEP_M]
-    return float(np.median(steps_m)) / STEP_UNITS if len(steps_m) else 1.0
+    return NEAREST_STEPS * float(np.median(steps_m)) / nearest_units if len(steps_m) else 1.0

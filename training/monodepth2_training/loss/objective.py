@@ -155,7 +155,8 @@ class Objective(nn.Module):
         """Weighted velocity term; None where it is off."""
         if not self.config.velocity:
             return None
-        return self.config.velocity * velocity_error(T_target_to_sources, views.travelled_units)
+        error = velocity_error(T_target_to_sources, views.travelled_units)
+        return self.config.velocity / self.depth_range.min_depth_m * error
 
     def _masks(
         self, prediction: Prediction, dtype: torch.dtype

@@ -80,7 +80,8 @@ def network_unit_m(
         return stereo_unit_m(store.cameras)
     if not config.loss.velocity or not samples:
         return None
-    return travel_unit_m(travelled_m(store, frame_indices(samples)).distances_m)
+    distances_m = travelled_m(store, frame_indices(samples)).distances_m
+    return travel_unit_m(distances_m, config.depth_range.min_depth_m)
 
 
 def trained_scale(
