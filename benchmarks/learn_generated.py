@@ -22,18 +22,15 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 from judge import judge_model, table, true_frames
 from monodepth2_training.config_files import read_config
-from monodepth2_training.data.frame_store import FrameStore
-from monodepth2_training.model.depth_pose import ModelConfig
-from monodepth2_training.model.pose import rigid_transform
-from monodepth2_training.model.pose_net import build_pose_net
-from monodepth2_training.world.motion import T_camera_to_base
-from verbs import call_verb, generated_drive, set_options, size_options
+from monodepth2_training.evaluation.odometry.motion_model import MotionModel
+from monodepth2_training.evaluation.odometry.poses import motions_of
+from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
+from verbs import call_verb, generated_drive, set_options
 
-from monodepth2_ros.geometry.poses import pose_matrices
 from monodepth2_ros.model_file import load_model, save_model
+from monodepth2_ros.recordings import open_recording
 
 _JUDGED_EVERY = 8
 _LEAST_STEP_M = 0.1
@@ -111,7 +108,7 @@ def main() -> None:
     generated_s = time.monotonic()
     run = _train(args, training, stages)
     trained_s = time.monotonic()
-    _report(run, training, tests, args.out)
+    _report(run / 'model.safetensors', training, tests)
     if args.keep:
         _keep(run / 'model.safetensors', args.keep)
     made_s, learnt_s = generated_s - started_s, trained_s - generated_s
@@ -132,17 +129,15 @@ def _train(args: argparse.Namespace, training: list[Path], stages: tuple[Stage, 
     return run
 
 
-def _report(run: Path, training: list[Path], tests: list[Path], out: Path) -> None:
+def _report(model: Path, training: list[Path], tests: list[Path]) -> None:
     others = [f.true_m for drive in training for f in islice(true_frames(drive), 0, None, 4)]
     inside = np.ones(others[0].shape, np.bool_)
     judgements = {}
     for drive in tests:
         frames = list(islice(true_frames(drive), 0, None, _JUDGED_EVERY))
-        judgements[drive.name] = judge_model(
-            run / 'model.safetensors', frames, others, inside, cell_px=1
-        )
+        judgements[drive.name] = judge_model(model, frames, others, inside, cell_px=1)
     print(table(judgements))
-    angles = np.concatenate([_direction_errors_deg(run, drive, out) for drive in tests])
+    angles = np.concatenate([_direction_errors_deg(model, drive) for drive in tests])
     print(
         f'\ndirection of motion: median {np.median(angles):.2f} degrees, 90 % below '
         f'{np.percentile(angles, 90):.2f}, over {len(angles)} steps'
@@ -160,35 +155,16 @@ def _keep(model: Path, small: Path) -> None:
     save_model(small, replace(loaded.description, provenance=provenance), state)
 
 
-def _direction_errors_deg(run: Path, drive: Path, out: Path) -> np.ndarray:
+def _direction_errors_deg(model: Path, drive: Path) -> np.ndarray:
     """Angle between predicted and true translation, from each frame to the next."""
-    network = read_config(str(run / 'config.yaml')).network
-    pose_net = build_pose_net(network.pose, encoder=network.pose_encoder, features=0)
-    pose_net.load_state_dict(load_model(run / 'model.safetensors').pose_state)
-    pose_net.eval()
-    store = _store(drive, out, network)
-    poses = pose_matrices(store.frames(0).odometry) @ T_camera_to_base()
-    angles = []
-    for now in range(len(poses) - 1):
-        true = (np.linalg.inv(poses[now + 1]) @ poses[now])[:3, 3]
-        if np.linalg.norm(true) < _LEAST_STEP_M:
-            continue
-        pair = [torch.from_numpy(store.image(0, i).copy())[None] / 255.0 for i in (now, now + 1)]
-        with torch.inference_mode():
-            motion = pose_net(pair)[:, 0]
-        ours = rigid_transform(motion[:, :3], motion[:, 3:])[0, :3, 3].numpy()
-        cosine = ours @ true / (np.linalg.norm(ours) * np.linalg.norm(true))
-        angles.append(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
-    return np.array(angles)
-
-
-def _store(drive: Path, out: Path, network: ModelConfig) -> FrameStore:
-    """The drive's pictures as the networks see them."""
-    path = out / f'frames_{drive.name}'
-    if not path.exists():
-        size = size_options(network.width, network.height)
-        call_verb('extract', str(drive), str(path), *size)
-    return FrameStore.open(path)
+    with open_recording(drive) as recording:
+        path = recorded_path(recording)
+        predicted = np.stack(list(MotionModel.load(model).motions(path.read())))[:, :3, 3]
+    true = motions_of(path.poses)[:, :3, 3]
+    moves = np.linalg.norm(true, axis=1) >= _LEAST_STEP_M
+    ours, true = predicted[moves], true[moves]
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(true, axis=1)
+    return np.degrees(np.arccos(np.clip((ours * true).sum(axis=1) / lengths, -1.0, 1.0)))
 
 
 if __name__ == '__main__':
