@@ -55,11 +55,12 @@ def _mounting() -> TransformStamped:
 
 
 def _wait_for_the_height(depth_world, tiny_model) -> None:
+    """Images come until one is judged with the height: the first may overtake the transform."""
     depth_world.start(model=tiny_model, scale_source='ground_plane')
     scale = depth_world.listen(DiagnosticArray, 'depth/scale')
     depth_world.output('depth/image')
     camera = depth_world.camera()
-    camera.send(image(), camera_info())
+    depth_world.node.create_timer(0.1, lambda: camera.send(image(), camera_info()))
     scale.wait(lambda m: m.status[0].hardware_id and 'camera_height_m' not in values(m)['frozen'])
 
 
