@@ -77,6 +77,11 @@ class Figures:
         return statistics.median(self.latencies_ms)
 
     @property
+    def p90_ms(self) -> float:
+        """Exceeded by one frame in ten."""
+        return float(np.percentile(self.latencies_ms, 90))
+
+    @property
     def p95_ms(self) -> float:
         """Exceeded by one frame in twenty."""
         return float(np.percentile(self.latencies_ms, 95))
