@@ -23,10 +23,10 @@ from monodepth2_ros.model_file import load_model
 
 
 def main() -> None:
-    """Measure: bare_network.py MODEL ROUNDS ENGINE DEVICE THREADS."""
-    path, rounds, engine, device, threads = sys.argv[1:6]
+    """Measure: bare_network.py MODEL ROUNDS ENGINE DEVICE PRECISION THREADS."""
+    path, rounds, engine, device, precision, threads = sys.argv[1:7]
     estimator = DepthEstimator.load(
-        path, engine=engine, device=device, precision='auto', threads=int(threads)
+        path, engine=engine, device=device, precision=precision, threads=int(threads)
     )
     width, height = estimator.size
     image = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)

@@ -28,16 +28,13 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
 import torch
 from live_report import machine
-from monodepth2_training.export.exporting import ExportRequest, export
-from monodepth2_training.export.frames import ExportFrames, generated_frames
 from plain_network import run_plainly
-from random_model import write_random_model
+from random_model import export_for_speed, write_random_model
 from side_by_side import Times, busy_cores, take_turns
 
 from monodepth2_ros.errors import Monodepth2Error
 from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.engines.network import example_image
-from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.model_file import Model, load_model
 
 _CPU = ('torch float32', 'torch bfloat16', 'torch bfloat16 compiled', 'openvino float32')
@@ -75,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     page = _page(model, rows, args.rounds)
     print(page, end='')
     if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
         (args.out / 'engines.md').write_text(page, encoding='utf-8')
 
 
@@ -103,27 +101,20 @@ def _candidates(model: Model, args: argparse.Namespace) -> Iterator[Candidate]:
     """The plain way, and every engine that this machine has; says why others are left out."""
     net = copy.deepcopy(model.depth_net).eval().to(args.device)
     yield Candidate(name='plain: torch float32, eager, four scales', run=partial(run_plainly, net))
-    estimator = DepthEstimator.load(model.path, device='cpu')
-    generated = generated_frames(estimator)
-    frames = ExportFrames(
-        calibration=generated.check, check=generated.check, origin=generated.origin
-    )
     for name in _CPU if args.device == 'cpu' else _GPU:
         if args.no_compile and name.endswith('compiled'):
             continue
         try:
-            yield _engine(name, model, frames, args)
+            yield _engine(name, model, args)
         except Monodepth2Error as err:
             print(f'left out {name}: {err}', file=sys.stderr)
 
 
-def _engine(name: str, model: Model, frames: ExportFrames, args: argparse.Namespace) -> Candidate:
+def _engine(name: str, model: Model, args: argparse.Namespace) -> Candidate:
     """Export what has to be, and load it as the node does."""
     library, precision, *compiled = name.split()
     if compiled or library == 'tensorrt' or precision == 'int8':
-        # Random weights differ more than trained ones; this measures speed.
-        request = ExportRequest(format=library, precision=precision, max_difference=1.0)
-        export(model, request, frames)
+        export_for_speed(model.path, library, precision)
     wish = EngineRequest(
         engine=library, device=args.device, precision=precision, threads=args.threads
     )
@@ -137,6 +128,8 @@ def _page(model: Model, rows: Sequence[str], rounds: int) -> str:
     size = f'{network.width}x{network.height}'
     head = ('engine', 'p50 ms', 'p90 ms', 'times faster', 'busy p50', 'busy p90', 'busy / quiet')
     lines = (
+        '# The bare network by engine\n',
+        f'`python benchmarks/engines.py {" ".join(sys.argv[1:])}`\n',
         f'{machine()}\n',
         f'{network.encoder} at {size}, {rounds} rounds in turn; busy / quiet is p90 by p50.\n',
         f'| {" | ".join(head)} |',

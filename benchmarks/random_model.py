@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import torch
+from monodepth2_training.export.exporting import ExportRequest, export
+from monodepth2_training.export.frames import ExportFrames, generated_frames
 
+from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.model_description import ModelDescription
-from monodepth2_ros.model_file import save_model
+from monodepth2_ros.model_file import load_model, save_model
 from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
 
 
@@ -20,5 +23,23 @@ def write_random_model(path: Path) -> None:
     save_model(path, ModelDescription(network=config), DepthNet(config).state_dict())
 
 
+def export_for_speed(path: Path, library: str, precision: str) -> None:
+    """Export a model whatever its depth becomes: random weights differ more than trained ones."""
+    generated = generated_frames(DepthEstimator.load(path, device='cpu'))
+    frames = ExportFrames(
+        calibration=generated.check, check=generated.check, origin=generated.origin
+    )
+    request = ExportRequest(format=library, precision=precision, max_difference=1.0)
+    export(load_model(path), request, frames)
+
+
+def main() -> None:
+    """Write a file: random_model.py PATH PRECISION; int8 is exported for OpenVINO beside it."""
+    path = Path(sys.argv[1])
+    write_random_model(path)
+    if sys.argv[2] == 'int8':
+        export_for_speed(path, 'openvino', 'int8')
+
+
 if __name__ == '__main__':
-    write_random_model(Path(sys.argv[1]))
+    main()

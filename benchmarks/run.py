@@ -46,6 +46,7 @@ def main() -> None:
         model=str(args.model or 'ResNet-18 at 640x192 with random weights'),
     )
     with tempfile.TemporaryDirectory() as folder:
+        os.environ['XDG_CACHE_HOME'] = folder
         bench = Bench(args, Path(folder), results)
         for mode in args.modes:
             print(f'[bench] {mode}', flush=True)
@@ -67,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--model', type=Path, help='model file; random weights by default')
     parser.add_argument('--engine', default='auto')
     parser.add_argument('--device', default='auto')
+    parser.add_argument('--precision', default='auto', help='int8 of --model: export it first')
     parser.add_argument('--threads', type=int, default=0)
     parser.add_argument('--raw-only', action='store_true', help='no JPEG')
     parser.add_argument('--quick', action='store_true', help='few frames, two sizes')
@@ -84,13 +86,15 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, folder: Path, results: Results) -> None:
         self._args, self._folder, self._results = args, folder, results
-        self._model = str(args.model or _random_model(folder / 'random.safetensors'))
+        self._model = str(
+            args.model or _random_model(folder / 'random.safetensors', args.precision)
+        )
 
     def bare(self) -> None:
         """The network alone."""
         args = self._args
         command = [sys.executable, str(ROOT / 'benchmarks' / 'bare_network.py'), self._model]
-        command += [str(args.frames), args.engine, args.device, str(args.threads)]
+        command += [str(args.frames), args.engine, args.device, args.precision, str(args.threads)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
@@ -194,6 +198,7 @@ class Bench:
             'cloud_fields': 'xyzrgb_compact',
             'engine': args.engine,
             'device': args.device,
+            'precision': args.precision,
             'threads': args.threads,
             'middleware_check': 'false',
             'diagnostics_period_s': 0.5,
@@ -210,10 +215,10 @@ class Bench:
         return Source(width=int(width), height=int(height), jpeg=jpeg)
 
 
-def _random_model(path: Path) -> Path:
+def _random_model(path: Path, precision: str) -> Path:
     """Write a model of random weights, by a process that takes torch's memory with it."""
     program = ROOT / 'benchmarks' / 'random_model.py'
-    subprocess.run([sys.executable, str(program), str(path)], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, str(program), str(path), precision], check=True, cwd=ROOT)
     return path
 
 

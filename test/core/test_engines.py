@@ -133,7 +133,33 @@ def test_auto_takes_openvino_on_a_cpu_and_says_so(model: Model) -> None:
     chosen = build_engine(model, EngineRequest(device='cpu', precision='float32', threads=1))
     assert chosen.engine.name == 'openvino float32'
     assert 'openvino is the fastest engine here' in chosen.reason
-    assert 'monodepth2 export --format openvino makes one' in chosen.reason
+    assert 'converted now: there is no tiny.openvino-float32.json' in chosen.reason
+
+
+@needs_openvino
+def test_openvino_converts_a_model_once_and_finds_it_at_the_next_start(model: Model) -> None:
+    request = EngineRequest(engine='openvino', precision='float32', threads=1)
+    first = build_engine(model, request)
+    cache = files.engine_folders(model)[1]
+    assert f'kept in {cache} for the next start' in first.reason
+    second = build_engine(model, request)
+    assert 'made ready at an earlier start' in second.reason
+    image = example_image(model.depth_net)
+    np.testing.assert_array_equal(first.engine.infer(image), second.engine.infer(image))
+    (cache / 'tiny.openvino-float32.bin').write_bytes(b'damaged')
+    assert 'is damaged' in build_engine(model, request).reason
+
+
+@needs_openvino
+def test_openvino_runs_where_nothing_can_be_kept(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    monkeypatch.setattr(openvino, '_CONVERTED', {})
+    request = EngineRequest(engine='openvino', precision='float32', threads=1)
+    for _ in range(2):
+        assert 'each start converts it anew' in build_engine(model, request).reason
 
 
 def test_auto_without_openvino_takes_torch_and_says_why(

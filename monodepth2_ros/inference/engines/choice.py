@@ -158,7 +158,9 @@ def _torch(model: Model, device: torch.device, precision: str, threads: int) -> 
     found, why_not = find_engine_file(model, compiled.package_record(model, precision))
     package = found.path(compiled.SUFFIX) if found else None
     engine = TorchEngine(model.depth_net, device, dtype=dtype, threads=threads, package=package)
-    return engine, _source(found, f'not compiled: {why_not}', 'torch')
+    if found is not None:
+        return engine, _origin(found)
+    return engine, f'not compiled: {why_not} (monodepth2 export --format torch makes one)'
 
 
 def _openvino(
@@ -170,14 +172,16 @@ def _openvino(
     missing = openvino.missing_openvino_reason()
     if missing:
         raise _Unusable(missing)
-    found, why_not = find_engine_file(model, openvino.openvino_record(model, precision))
-    if found is None and precision == 'int8':
+    record = openvino.openvino_record(model, precision)
+    found, why_not = find_engine_file(model, record)
+    if found is not None:
+        engine = OpenVinoEngine(found.path('.xml'), precision=precision, threads=threads)
+        return engine, _origin(found)
+    if precision == 'int8':
         raise _Unusable(f'{why_not}; make one by monodepth2 export --format openvino --int8')
-    network = (
-        found.path('.xml') if found else openvino.converted_now(model.depth_net, model.sha256)
-    )
+    network, kept = openvino.converted_now(model, record)
     engine = OpenVinoEngine(network, precision=precision, threads=threads)
-    return engine, _source(found, f'converted now: {why_not}', 'openvino')
+    return engine, f'converted now: {why_not}; {kept}'
 
 
 def _tensorrt(model: Model, device: torch.device, precision: str) -> tuple[Engine, str]:
@@ -192,11 +196,12 @@ def _tensorrt(model: Model, device: torch.device, precision: str) -> tuple[Engin
         raise _Unusable(f'{why_not}; make one by monodepth2 export --format tensorrt')
     plan = found.path(tensorrt.SUFFIX)
     engine = TensorRtEngine(model, plan, device, precision=precision)
-    return engine, _source(found, '', 'tensorrt')
+    return engine, _origin(found)
 
 
-def _source(found: EngineFile | None, without: str, form: str) -> str:
+def _origin(found: EngineFile) -> str:
     """Where the network that runs comes from."""
-    if found is None:
-        return f'{without} (monodepth2 export --format {form} makes one)'
-    return f'exported, {100.0 * found.record.mean_difference:.2f} % from float32 on average'
+    difference = found.record.mean_difference
+    if difference is None:
+        return 'made ready at an earlier start'
+    return f'exported, {100.0 * difference:.2f} % from float32 on average'

@@ -45,8 +45,8 @@ class EngineRecord:
     """Name and version of the library; empty if any version runs it."""
     machine: str = ''
     """The processor it runs on; empty for any."""
-    mean_difference: float = 0.0
-    """Mean relative difference of depth from float32, as measured when it was made."""
+    mean_difference: float | None = None
+    """Mean relative difference of depth from float32; None if nobody measured it."""
     files: dict[str, str] | None = None
     """SHA-256 of each file by its suffix."""
     schema: int = SCHEMA

@@ -19,7 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import DeviceError
-from monodepth2_ros.inference.engines.files import EngineRecord
+from monodepth2_ros.inference.engines.files import (
+    EngineRecord,
+    engine_folders,
+    write_engine_file,
+)
 from monodepth2_ros.inference.engines.network import InferenceNet, example_image
 from monodepth2_ros.memory import resident_bytes
 from monodepth2_ros.optional_packages import load_package, missing_package
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
 _ENCODER = '.net.encoder.'
 _HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
-_CONVERTED: dict[str, Any] = {}
+_CONVERTED: dict[str, tuple[Any, str]] = {}
 
 
 def missing_openvino_reason() -> str:
@@ -77,23 +81,38 @@ def convert(depth_net: DepthNet, folder: Path) -> Path:
     return path
 
 
-def converted_now(depth_net: DepthNet, key: str) -> Any:
-    """The converted network as an ``openvino.Model``; the last one is kept.
+def converted_now(model: Model, record: EngineRecord) -> tuple[Any, str]:
+    """Convert a model and keep the files in the user's cache, so that the next start is faster.
 
-    torch's tracer never frees what it has traced, so that a node which is configured again and
-    again would grow.
+    The last one stays in memory, too: torch's tracer never frees what it has traced, so that a
+    node which cannot write its cache would grow each time it is configured.
 
     Args:
-        depth_net: on the CPU.
-        key: tells networks apart.
+        model: with its network on the CPU.
+        record: that of ``openvino_record``.
+
+    Returns:
+        the network as an ``openvino.Model``, and what became of the files, in words.
     """
-    if key not in _CONVERTED:
+    if model.sha256 not in _CONVERTED:
         openvino = load_openvino()
         with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
-            found = openvino.Core().read_model(str(convert(depth_net, Path(folder))))
+            path = convert(model.depth_net, Path(folder))
+            found = openvino.Core().read_model(str(path))
+            kept = _keep_in_cache(model, record, path)
         _CONVERTED.clear()
-        _CONVERTED[key] = found
-    return _CONVERTED[key]
+        _CONVERTED[model.sha256] = found, kept
+    return _CONVERTED[model.sha256]
+
+
+def _keep_in_cache(model: Model, record: EngineRecord, path: Path) -> str:
+    cache = engine_folders(model)[1]
+    files = {'.xml': path, '.bin': path.with_suffix('.bin')}
+    try:
+        write_engine_file(model, record, files, folder=cache)
+    except OSError as err:
+        return f'each start converts it anew, as {cache} cannot be written: {err}'
+    return f'kept in {cache} for the next start'
 
 
 def _traced(openvino: Any, depth_net: DepthNet) -> Any:
