@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import time
 from contextlib import closing
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Generator
 
     from monodepth2_training.world.drive import Drive, DriveFrame, DriveSettings
@@ -50,19 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ('exposure-changes', 'a camera whose exposure varies'),
         ('noise', 'noise of the camera'),
     ):
-        _add_switch(parser, name, text)
+        switch = argparse.BooleanOptionalAction
+        parser.add_argument(f'--{name}', action=switch, default=True, help=text)
     parser.add_argument('--device', default='auto', help='auto (default), cpu, cuda or cuda:N')
     parser.add_argument('--force', action='store_true', help='replace the bag OUT if it exists')
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
-
-
-def _add_switch(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    """A pair of options, on by default."""
-    key = name.replace('-', '_')
-    parser.add_argument(
-        f'--{name}', dest=key, action='store_true', default=True, help=f'{text} (default)'
-    )
-    parser.add_argument(f'--no-{name}', dest=key, action='store_false', help=f'no {text}')
 
 
 def run(args: argparse.Namespace) -> int:
