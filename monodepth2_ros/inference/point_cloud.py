@@ -42,7 +42,8 @@ LAYOUTS = {
 }
 """What a point can hold: laid out as by depth_image_proc, the same without gaps, no colour."""
 
-_RGB_TO_BGR0 = (0, 2, 1, 1, 2, 0)
+_BGR = np.uint32(0x00FFFFFF)
+"""The bytes of a colour without those of its opacity, little endian."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +96,8 @@ class PointCloudPacker:
         rows, columns = cloud_size(camera.width, camera.height, stride)
         step = self._layout.step
         self._bytes = np.zeros((rows, columns * step), np.uint8)
-        self._floats = self._bytes.view('<f4').reshape(rows, columns, step // 4)
-        self._z = np.empty((rows, columns), np.float32)
-        self._bgr0 = np.zeros((rows, columns, 4), np.uint8)
+        self._points = self._bytes.view('<f4').reshape(rows, columns, step // 4)
+        self._fields = np.zeros((step // 4, rows, columns), np.float32)
 
     def pack(
         self, depth: NDArray[np.float32], rgb: NDArray[np.uint8] | None = None
@@ -117,16 +117,15 @@ class PointCloudPacker:
         """
         index = self._layout.rgb_float
         self._check(depth, rgb if index is not None else None)
-        stride, z = self._stride, self._z
+        stride, (x, y, z) = self._stride, self._fields[:3]
         np.copyto(z, depth[::stride, ::stride])
         z[~np.isfinite(z)] = np.nan
-        np.multiply(z, self._x_over_z, out=self._floats[..., 0])
-        np.multiply(z, self._y_over_z, out=self._floats[..., 1])
-        self._floats[..., 2] = z
+        np.multiply(z, self._x_over_z, out=x)
+        np.multiply(z, self._y_over_z, out=y)
         if index is not None and rgb is not None:
-            colours = np.ascontiguousarray(rgb[::stride, ::stride])
-            cv2.mixChannels([colours], [self._bgr0], _RGB_TO_BGR0)
-            self._floats[..., index] = self._bgr0.view('<f4')[..., 0]
+            bgra = cv2.cvtColor(rgb[::stride], cv2.COLOR_RGB2BGRA).view('<u4')[:, ::stride, 0]
+            np.bitwise_and(bgra, _BGR, out=self._fields[index].view('<u4'))
+        cv2.merge(list(self._fields), self._points)
         return PackedCloud(data=self._bytes, layout=self._layout)
 
     def _check(self, depth: NDArray[np.float32], rgb: NDArray[np.uint8] | None) -> None:

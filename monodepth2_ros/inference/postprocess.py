@@ -47,8 +47,9 @@ def upsample_inverse_depth(
     if jumps.any():
         rows, blocks_y = upsampling_sources(height, inverse_depth.shape[0])
         columns, blocks_x = upsampling_sources(width, inverse_depth.shape[1])
-        nearest = inverse_depth.take(rows, axis=0).take(columns, axis=1)
-        cv2.copyTo(nearest, jumps.take(blocks_y, axis=0).take(blocks_x, axis=1), smooth)
+        # Columns while there are few rows; then whole rows, which is a plain copy.
+        nearest = inverse_depth.take(columns, axis=1).take(rows, axis=0)
+        cv2.copyTo(nearest, jumps.take(blocks_x, axis=1).take(blocks_y, axis=0), smooth)
     return np.asarray(smooth, np.float32)
 
 
