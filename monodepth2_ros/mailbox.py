@@ -173,7 +173,10 @@ class RateLimiter:
         if max_rate_hz <= 0.0:
             return True
         period_s = 1.0 / max_rate_hz
-        if now_s < self._due_s - 0.1 * period_s:
+        early_s = 0.1 * period_s
+        # Under a lower rate, before, the next item may have been due much later.
+        self._due_s = min(self._due_s, now_s + period_s + early_s)
+        if now_s < self._due_s - early_s:
             return False
         self._due_s = max(self._due_s, now_s - 0.5 * period_s) + period_s
         return True

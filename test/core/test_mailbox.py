@@ -159,3 +159,11 @@ def test_a_rate_limit_does_not_save_up_for_a_burst():
 def test_no_rate_limit_admits_everything():
     limiter = RateLimiter()
     assert all(limiter.admits(1.0, 0.0) for _ in range(10))
+
+
+def test_a_higher_rate_holds_at_once():
+    limiter = RateLimiter()
+    assert limiter.admits(100.0, 0.01)
+    assert not limiter.admits(101.0, 0.01)
+    admitted = sum(limiter.admits(102.0 + 0.1 * k, 10.0) for k in range(10))
+    assert admitted >= 9
