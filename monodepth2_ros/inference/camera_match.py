@@ -42,6 +42,14 @@ class CameraMatch:
         """Whether the focal length differs by more than ``SAME_FOCAL``."""
         return abs(self.factor - 1.0) > SAME_FOCAL
 
+    @property
+    def rescaled(self) -> tuple[str, ...]:
+        """The differences, with what ``rescale`` does about another focal length."""
+        if not self.other_focal:
+            return self.differences
+        done = f'depth is multiplied by {self.factor:.3f}'
+        return (f'{self.differences[0]}: {done}', *self.differences[1:])
+
     def applied(self, choice: str) -> float:
         """The factor under one of ``MISMATCH_CHOICES``.
 

@@ -94,6 +94,7 @@ class ScaleKeeper:
     """The scale of one camera's depth; frames come from one thread, odometry from another.
 
     Attributes:
+        model_sha256: digest of the model file that the scale is of; empty if unknown.
         way: the vehicle's odometry, to be told of every position.
         stamp_ns: of the frame that comes next.
     """
@@ -103,9 +104,11 @@ class ScaleKeeper:
         description: ModelDescription,
         settings: ScaleSettings,
         *,
+        model_sha256: str = '',
         clock_s: Callable[[], float] = monotonic,
     ) -> None:
         """Start without evidence."""
+        self.model_sha256 = model_sha256
         self._description, self._clock_s = description, clock_s
         self._settings = settings
         self._running = RunningScale(settings.source)
@@ -165,9 +168,8 @@ class ScaleKeeper:
         if view.camera is not self._matched:
             self._matched = view.camera
             network = self._description.network
-            live = view.camera and view.camera.cropped(view.window)
             self._match = match_cameras(
-                self._description.camera, live, width=network.width, height=network.height
+                self._description.camera, view.seen, width=network.width, height=network.height
             )
         self._match.applied(self._settings.camera_mismatch)
 

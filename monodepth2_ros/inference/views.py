@@ -45,14 +45,18 @@ class View:
         """Pixels that show something, bool [H, W]; None if all do."""
         return self.rectifier.valid if self.rectifier else None
 
+    @property
+    def seen(self) -> PinholeCamera | None:
+        """The camera of the window, which is what the network sees; None if it is unknown."""
+        return self.camera and self.camera.cropped(self.window)
+
     def at_network_size(self, width: int, height: int) -> View:
         """The view of what the network sees: the window alone, resized (half-pixel rule)."""
-        camera = self.camera and self.camera.cropped(self.window).resized(width, height)
         return View(
             width=width,
             height=height,
             window=Window(x=0, y=0, width=width, height=height),
-            camera=camera,
+            camera=self.seen and self.seen.resized(width, height),
             notes=self.notes,
         )
 

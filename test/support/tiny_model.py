@@ -14,15 +14,20 @@ from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monodepth2_ros.model_description import Scale
+    from monodepth2_ros.model_description import Scale, TrainingCamera
 
 
 def write_tiny_model(
-    path: Path, *, width: int = 96, height: int = 64, scale: Scale | None = None
+    path: Path,
+    *,
+    width: int = 96,
+    height: int = 64,
+    scale: Scale | None = None,
+    camera: TrainingCamera | None = None,
 ) -> Path:
     """Write a seeded, untrained resnet18 model for ``width`` x ``height`` inputs."""
     torch.manual_seed(7)
     config = DepthNetConfig(encoder='resnet18', width=width, height=height)
-    description = ModelDescription(network=config, scale=scale)
+    description = ModelDescription(network=config, scale=scale, camera=camera)
     save_model(path, description, DepthNet(config).state_dict())
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,11 +13,11 @@ import numpy as np
 import pytest
 from monodepth2_training import cli
 from monodepth2_training.evaluation.depth_errors import METRICS
-from support.lidar_bag import scene, write_lidar_bag
+from support.lidar_bag import CAMERA, scene, write_lidar_bag
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
-from monodepth2_ros.model_description import Scale
+from monodepth2_ros.model_description import Scale, TrainingCamera
 from monodepth2_ros.recordings import RecordingWriter, cdr
 from monodepth2_ros.recordings.messages import (
     CAMERA_INFO_TYPE,
@@ -78,6 +79,26 @@ def test_one_depth_everywhere_scores_what_it_must(
     # Both frames are the same: what the other one holds is exactly right.
     usual = found['depth']['methods'][1]['errors']['metric']
     assert usual['abs_rel'] < expected / 3
+
+
+def test_metres_are_those_that_the_node_gives_through_a_camera_of_twice_the_focal_length(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', frames=2)
+    wide = replace(CAMERA, fx_px=100.0, fy_px=100.0)
+    files = [
+        write_tiny_model(
+            tmp_path / f'{value:g}.safetensors',
+            scale=Scale(value=value, spread=0.0, frames=0, method='test'),
+            camera=TrainingCamera(camera=camera),
+        )
+        for value, camera in ((20.0, CAMERA), (10.0, wide))
+    ]
+    same, other = (evaluate(file, bag, capsys=capsys) for file in files)
+    wanted, found = (one['depth']['methods'][0]['errors']['metric'] for one in (same, other))
+    assert found == pytest.approx(wanted, rel=1e-5)
+    assert other['facts']['another camera'].endswith('depth is multiplied by 2.000')
+    assert 'another camera' not in same['facts']
 
 
 def test_the_predictions_of_a_peer_are_judged_beside_the_same_guesses(

@@ -18,6 +18,7 @@ from support import md2_weights
 from monodepth2_ros.geometry.calibration_file import save_calibration
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.md2_checkpoint import STEREO_SCALE, import_md2
+from monodepth2_ros.model_description import TrainingCamera
 from monodepth2_ros.model_file import load_model, save_model
 from monodepth2_ros.recordings import RecordingWriter, cdr
 
@@ -108,6 +109,34 @@ def test_a_given_scale_replaces_the_models(
     np.testing.assert_allclose(
         np.load(tmp_path / 'b.npy'), 2.5 * np.load(tmp_path / 'a.npy'), rtol=1e-5
     )
+
+
+def test_metres_through_another_camera_are_those_of_the_node(
+    models: dict[str, Path],
+    picture: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    image = _write(tmp_path, 'p.png', picture)
+    calibration = replace(DISTORTED, distortion_model='', D=())
+    save_calibration(tmp_path / 'camera.yaml', calibration)
+    loaded = load_model(models['metric'])
+    wide = replace(calibration.rectified_camera(), fx_px=40.0, fy_px=40.0)
+    description = replace(loaded.description, camera=TrainingCamera(camera=wide))
+    other = tmp_path / 'other.safetensors'
+    save_model(other, description, loaded.depth_net.state_dict())
+    through = f'--calibration={tmp_path / "camera.yaml"}'
+    assert _predict({'metric': other}, image, tmp_path / 'as_trained.npy') == 0
+    capsys.readouterr()
+    assert _predict({'metric': other}, image, tmp_path / 'a.npy', through) == 0
+    said = capsys.readouterr()
+    assert said.err.endswith('the model was trained at 40 px: depth is multiplied by 2.000\n')
+    assert 'metres at scale 10.8' in said.out
+    depth_m = np.load(tmp_path / 'a.npy')
+    np.testing.assert_allclose(depth_m, 2.0 * np.load(tmp_path / 'as_trained.npy'), rtol=1e-5)
+    # A scale that is given is that of the camera in use.
+    assert _predict({'metric': other}, image, tmp_path / 'b.npy', through, '--scale=5.4') == 0
+    np.testing.assert_allclose(2.0 * np.load(tmp_path / 'b.npy'), depth_m, rtol=1e-5)
 
 
 def test_every_format_holds_the_same_depth(

@@ -3,11 +3,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from monodepth2_training.data.frame_store import FrameTable
+from monodepth2_training.scale import by_truth
 from monodepth2_training.scale.estimate import ScaleEstimate, estimate_scale
+from monodepth2_training.scale.measuring import MeasureSettings, measure
 from monodepth2_training.scale.plausibility import disagreements, odometry_doubts
+from support.lidar_bag import CAMERA, write_lidar_bag
+from support.tiny_model import write_tiny_model
+
+from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.model_description import TrainingCamera
+from monodepth2_ros.model_file import load_model
 
 
 def _table(x_m: np.ndarray, speed_m_s: float) -> FrameTable:
@@ -75,3 +86,42 @@ def test_a_camera_height_ten_times_off_disagrees_with_odometry_by_a_factor_of_te
 def test_scales_within_their_spreads_agree() -> None:
     assert disagreements([_estimate(5.4), _estimate(5.6), _estimate(5.3)]) == ()
     assert disagreements([_estimate(5.40, 0.0), _estimate(5.45, 0.0)]) == ()
+
+
+WIDE = replace(CAMERA, fx_px=100.0, fy_px=100.0)
+
+
+def _measured(path: Path, camera: PinholeCamera, *more: str, frames: int = 200) -> ScaleEstimate:
+    """Measure a model of this camera on a bag of ``CAMERA``."""
+    file = write_tiny_model(path / 'model.safetensors', camera=TrainingCamera(camera=camera))
+    settings = MeasureSettings(methods=more or ('lidar',), frames=frames, camera_height_m=1.5)
+    (found,) = measure(load_model(file), path / 'bag', path / 'work', settings)
+    assert found.estimate is not None, found.reason
+    return found.estimate
+
+
+def test_a_scale_found_through_a_longer_lens_is_divided_by_what_the_node_multiplies_by(
+    tmp_path: Path,
+) -> None:
+    write_lidar_bag(tmp_path / 'bag', frames=6)
+    own, other = _measured(tmp_path, CAMERA), _measured(tmp_path, WIDE)
+    assert other.value == pytest.approx(0.5 * own.value)
+    assert other.notes[-1].endswith(
+        'divided by 2.000, by which depth is multiplied for this camera'
+    )
+    assert other.notes[:-1] == own.notes
+
+
+def test_a_scale_by_lidar_looks_at_the_whole_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lidar_bag(tmp_path / 'bag', frames=12)
+    seen_s: list[float] = []
+
+    def ratios(estimator: object, frames: object) -> np.ndarray:
+        seen_s.extend(frame.stamp_s for frame in frames)
+        return np.ones(len(seen_s))
+
+    monkeypatch.setattr(by_truth, 'metres_per_unit', ratios)
+    _measured(tmp_path, CAMERA, frames=6)
+    np.testing.assert_allclose(seen_s, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])

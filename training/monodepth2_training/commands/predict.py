@@ -139,13 +139,14 @@ def _predict(
     destination = choose_destination(
         args.out, formats, single=source.single, colormap=args.colormap
     )
-    own = estimator.description.scale
     predictor = Predictor(
         estimator,
         calibration=_calibration(args, source),
         scale=args.scale,
         limits=Limits(min_depth_m=args.min_depth_m, max_depth_m=args.max_depth_m),
     )
+    for difference in predictor.differences:
+        print(f'monodepth2 predict: {difference}', file=sys.stderr)
     pictures = islice(source.pictures, 0, None, args.every)
     started = time.monotonic()
     images, failures = _write_all(
@@ -160,7 +161,7 @@ def _predict(
         formats=('disparity',) if args.disparity else destination.formats,
         images=images,
         failures=tuple(failures),
-        scale=args.scale or (None if own is None else own.value),
+        scale=predictor.scale,
         device=str(estimator.device),
         rectified=predictor.rectifies,
         camera=predictor.camera,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.inference.camera_match import match_cameras
 from monodepth2_training.evaluation.set_evaluation import depth_of_size
 
 if TYPE_CHECKING:
@@ -31,15 +32,17 @@ class BagPredictions(Protocol):
     """What tables call it."""
     scale: float | None
     """Metres per unit of its depth; None where it does not know."""
-    facts: Sequence[tuple[str, str]]
-    """What a report says about it."""
+
+    @property
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """What a report says about it."""
 
     def depth(self, frame: TrueFrame) -> Depth:
         """Depth float32 [H, W] at the size of the frame's picture, NaN outside its window."""
 
 
 class ModelDepth:
-    """A model file's depth."""
+    """A model file's depth, for another camera than the model's multiplied as the node does it."""
 
     name = 'model'
 
@@ -48,15 +51,27 @@ class ModelDepth:
         self._estimator = estimator
         own = estimator.description.scale
         self.scale = None if own is None else own.value
-        self.facts: Sequence[tuple[str, str]] = (
-            ('model', f'sha256 {estimator.model_sha256[:16]}'),
+        self._differences: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """The model, its scale, and in what its camera differed from that of the last picture."""
+        own = self._estimator.description.scale
+        return (
+            ('model', f'sha256 {self._estimator.model_sha256[:16]}'),
             ('scale', 'unknown' if own is None else f'{own.value:.4g} m a unit, by {own.method}'),
-            ('device', estimator.device),
+            ('device', self._estimator.device),
+            *([('another camera', '; '.join(self._differences))] if self._differences else ()),
         )
 
     def depth(self, frame: TrueFrame) -> Depth:
         """Look at the picture, upsampled as the node does it."""
-        return self._estimator.infer(frame.rgb, window=frame.view.window, scale=1.0)
+        width, height = self._estimator.size
+        own = self._estimator.description.camera
+        match = match_cameras(own, frame.view.seen, width=width, height=height)
+        self._differences = match.rescaled
+        factor = match.applied('rescale')
+        return self._estimator.infer(frame.rgb, window=frame.view.window, scale=factor)
 
 
 class ImportedDepth:

@@ -52,6 +52,8 @@ class TruthSettings:
     """Whether points count that the lidar sees past the camera's foreground."""
     every: int = 1
     """Take one of so many matches."""
+    most: int = 0
+    """Take no more than so many, spread over the recording; 0 for all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +114,7 @@ class TrueFrames:
 
     def __iter__(self) -> Iterator[TrueFrame]:
         """Stream the frames; messages that cannot be read are left out and counted."""
-        counted = 0
+        counted, every = 0, self._every()
         delay_ns = round(self._settings.delay_s * 1e9)
         truths = ((stamp, message) for stamp, (_, message) in self._stamped(self.topic, delay_ns))
         for found in match(self._stamped(self.image), truths):
@@ -120,7 +122,7 @@ class TrueFrames:
             if abs(found.later_ns) > self._settings.tolerance_s * 1e9:
                 continue
             counted += 1
-            if (counted - 1) % self._settings.every:
+            if (counted - 1) % every:
                 continue
             try:
                 true_m = self._depth_at(found.theirs, found.stamp_ns + delay_ns)
@@ -139,6 +141,12 @@ class TrueFrames:
                 true_m=true_m,
                 view=self.view,
             )
+
+    def _every(self) -> int:
+        """One of how many matches is taken."""
+        counts = (self._recording.topic(name).count for name in (self.image, self.topic))
+        most = self._settings.most
+        return max(self._settings.every, -(-min(counts) // most) if most else 1)
 
     def _stamped(self, topic: str, delay_ns: int = 0) -> Iterator[tuple[int, tuple[int, Message]]]:
         """Stamp in ns, and number and message, of all messages of a topic."""

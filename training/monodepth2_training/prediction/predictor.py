@@ -10,6 +10,7 @@ import numpy as np
 
 from monodepth2_ros.errors import CalibrationError
 from monodepth2_ros.geometry.rectification import Rectifier
+from monodepth2_ros.inference.camera_match import match_cameras
 from monodepth2_ros.inference.postprocess import mark_invalid
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Predictor:
     Attributes:
         rectifies: whether pictures are rectified first.
         camera: of the pictures that depth belongs to; None if unknown.
+        scale: metres per unit of network depth, for this camera; None if unknown.
+        differences: in what the camera differs from the model's, and what is done about it.
     """
 
     def __init__(
@@ -51,7 +54,8 @@ class Predictor:
         Args:
             estimator: the loaded model.
             calibration: of the pictures; used to rectify if it has distortion or rotation.
-            scale: metres per unit of network depth; the model's own if None.
+            scale: metres per unit of network depth through this camera; the model's own if None,
+                for another focal length multiplied as the node does it.
             limits: depths to mark as too near or too far; none if None.
 
         Raises:
@@ -59,17 +63,30 @@ class Predictor:
         """
         self._estimator = estimator
         self._calibration = calibration
-        self._scale = scale
         self._limits = limits or Limits()
         self._rectifier = None
         if calibration is not None and calibration.needs_rectification:
             self._rectifier = Rectifier(calibration)
         self.rectifies = self._rectifier is not None
+        self.scale = scale
+        self.differences: tuple[str, ...] = ()
+        if scale is None:
+            self.scale, self.differences = self._own_scale()
 
     @property
     def camera(self) -> PinholeCamera | None:
         """Camera of the rectified pictures, at their own size."""
         return None if self._calibration is None else self._calibration.rectified_camera()
+
+    def _own_scale(self) -> tuple[float | None, tuple[str, ...]]:
+        """The model's scale for this camera, and in what that differs from the model's."""
+        own, (width, height) = self._estimator.description, self._estimator.size
+        seen = self.camera
+        if seen is not None and self._rectifier is not None:
+            seen = seen.cropped(self._rectifier.window)
+        match = match_cameras(own.camera, seen, width=width, height=height)
+        scale = None if own.scale is None else own.scale.value * match.applied('rescale')
+        return scale, match.rescaled
 
     def depth(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Depth of one picture.
@@ -85,7 +102,7 @@ class Predictor:
             CalibrationError: the picture's size is not that of the calibration.
         """
         seen, window = self._look(rgb)
-        depth = self._estimator.infer(seen, window=window, scale=self._scale)
+        depth = self._estimator.infer(seen, window=window, scale=self.scale)
         return mark_invalid(
             np.array(depth),
             min_depth_m=self._limits.min_depth_m,

@@ -20,7 +20,6 @@ def metres_per_unit(
     estimator: DepthEstimator,
     frames: TrueFrames,
     *,
-    most: int,
     watch: Callable[[int], None] = lambda count: None,
 ) -> NDArray[np.float64]:
     """Metres of measured depth per unit of predicted depth, one for each frame, by the medians.
@@ -28,7 +27,6 @@ def metres_per_unit(
     Args:
         estimator: predicts depth.
         frames: pictures with true depth.
-        most: frames that are looked at.
         watch: is told after each frame how many are done.
 
     Returns:
@@ -40,6 +38,4 @@ def metres_per_unit(
         found = pair(f'{frame.stamp_s:.3f} s', depth, frame.true_m)
         ratios.append(float('nan') if found is None else found.ratio)
         watch(len(ratios))
-        if len(ratios) >= most:
-            break
     return np.array(ratios)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.inference.camera_match import match_cameras
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.recordings import choose_camera, open_recording
 from monodepth2_training.data.dataset import frame_indices
@@ -27,6 +28,7 @@ from monodepth2_training.scale.mounting import Mounting, find_mounting
 from monodepth2_training.scale.plausibility import odometry_doubts
 
 if TYPE_CHECKING:
+    from monodepth2_ros.geometry.camera import PinholeCamera
     from monodepth2_ros.model_file import Model
     from monodepth2_training.data.frame_store import FrameStore
 
@@ -147,7 +149,8 @@ class _Measuring:
         ratios = by_odometry.metres_per_unit(networks, store, samples)
         notes = (travel.text(), *travel.clock_lines())
         doubts = odometry_doubts(store.frames(0))
-        return self._estimate(ratios.ravel(), 'odometry against the pose network', notes, doubts)
+        method = 'odometry against the pose network'
+        return self._estimate(ratios.ravel(), store.cameras[0].camera, method, notes, doubts)
 
     def by_ground(self) -> ScaleEstimate:
         """The camera's height over that of its depth."""
@@ -164,11 +167,16 @@ class _Measuring:
             missing.append('does the camera look along the ground, the right way up?')
         pitch = f'the camera looks {heights.pitch_deg:+.1f} degrees down'
         method = f'camera {mounting.height_m:.3g} m above the ground ({mounting.origin})'
-        return self._estimate(mounting.height_m / heights.height_units, method, (pitch, *missing))
+        values = mounting.height_m / heights.height_units
+        return self._estimate(values, store.cameras[0].camera, method, (pitch, *missing))
 
     def by_truth(self) -> ScaleEstimate:
         """Measured depth over predicted depth."""
-        settings = TruthSettings(camera=self._settings.camera, topic=self._settings.truth_topic)
+        settings = TruthSettings(
+            camera=self._settings.camera,
+            topic=self._settings.truth_topic,
+            most=self._settings.frames,
+        )
         with open_recording(self._recording) as recording:
             camera = choose_camera(recording, settings.camera)
             if not settings.topic and not topics(recording, camera.image):
@@ -178,19 +186,27 @@ class _Measuring:
             except Monodepth2Error as err:
                 raise _Unusable(str(err)) from err
             estimator = DepthEstimator.load(self._model.path, device='cpu')
-            ratios = by_truth.metres_per_unit(estimator, frames, most=self._settings.frames)
+            ratios = by_truth.metres_per_unit(estimator, frames)
         kind = 'lidar' if frames.lidar else 'depth images'
         notes = (frames.motion,) if frames.lidar else ()
-        return self._estimate(ratios, f'{kind} of {frames.topic}', notes)
+        return self._estimate(ratios, frames.view.seen, f'{kind} of {frames.topic}', notes)
 
     def _estimate(
         self,
         values: NDArray[np.float64],
+        camera: PinholeCamera | None,
         method: str,
         notes: tuple[str, ...],
         doubts: tuple[str, ...] = (),
     ) -> ScaleEstimate:
-        found = estimate_scale(values, method, notes, doubts)
+        """The scale of the model's own camera, from values found through this one."""
+        own, network = self._model.description.camera, self._model.description.network
+        match = match_cameras(own, camera, width=network.width, height=network.height)
+        factor = match.applied('rescale')
+        if factor != 1.0:
+            ratio = f'divided by {factor:.3f}, by which depth is multiplied for this camera'
+            notes = (*notes, f'{match.differences[0]}: {ratio}')
+        found = estimate_scale(values / factor, method, notes, doubts)
         if found is None:
             known = int(np.isfinite(values).sum())
             told = '; '.join(notes)
