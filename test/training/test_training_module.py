@@ -255,6 +255,19 @@ def test_a_resumed_run_follows_a_rate_that_was_changed(
     assert rates == pytest.approx({0: 1e-4, 1: 4e-5, 2: 4e-6, 3: 4e-6})
 
 
+@pytest.mark.parametrize(('before', 'after', 'expected'), [(1, 5, 1e-4), (15, 1, 1e-6)])
+def test_a_resumed_run_has_the_rate_that_a_changed_schedule_gives_its_epoch(
+    store: Path, tmp_path: Path, tiny: None, before: int, after: int, expected: float
+) -> None:
+    schedule = f'optimisation.lr_drop_epoch={before}'
+    train_tiny(_config('optimisation.epochs=2', schedule), store, tmp_path)
+    schedule = f'optimisation.lr_drop_epoch={after}'
+    train_tiny(_config('optimisation.epochs=3', schedule), store, tmp_path, resume=True)
+    steps = [e for e in read_metrics(tmp_path / 'metrics.jsonl') if e['kind'] == 'step']
+    assert steps[-1]['epoch'] == 2
+    assert steps[-1]['learning_rate'] == pytest.approx(expected)
+
+
 # Resuming --------------------------------------------------------------------------------------
 
 

@@ -164,14 +164,13 @@ class DepthTraining(LightningModule):
     def _set_schedule(self, checkpoint: dict[str, Any]) -> None:
         """Let a resumed run follow a rate and a schedule that were changed meanwhile."""
         settings, schedule = self._config.optimisation, checkpoint['lr_schedulers'][0]
-        factor = settings.learning_rate / schedule['base_lrs'][0]
-        schedule['step_size'] = settings.lr_drop_epoch
-        if factor != 1.0:
-            schedule['base_lrs'] = [settings.learning_rate]
-            schedule['_last_lr'] = [rate * factor for rate in schedule['_last_lr']]
-            for group in checkpoint['optimizer_states'][0]['param_groups']:
-                group['lr'] *= factor
-                group['initial_lr'] = settings.learning_rate
+        first, period = settings.learning_rate, settings.lr_drop_epoch
+        if (schedule['base_lrs'][0], schedule['step_size']) == (first, period):
+            return
+        rate = first * _LR_DROP ** (schedule['last_epoch'] // period)
+        schedule.update(base_lrs=[first], step_size=period, _last_lr=[rate])
+        for group in checkpoint['optimizer_states'][0]['param_groups']:
+            group.update(lr=rate, initial_lr=first)
 
     def _report(self, *, wait: bool) -> None:
         """Say which steps were skipped."""
