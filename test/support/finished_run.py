@@ -14,7 +14,7 @@ from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.triplets import source_names
 from monodepth2_training.model.depth_pose import DepthPoseModel
 from monodepth2_training.run.folder import RunFolder
-from monodepth2_training.run.model import trained_scale
+from monodepth2_training.run.metric import trained_scale
 from monodepth2_training.run.source import RunSource
 from support.tiny_store import write_tiny_store
 from support.tiny_training import tiny_config
@@ -70,9 +70,8 @@ def write_random_model(path: Path, config: TrainingConfig, store: FrameStore) ->
     """Write the model file of networks that have learnt nothing."""
     torch.manual_seed(3)
     networks = DepthPoseModel(config.network, sources=source_names(config.mode))
-    description = ModelDescription(
-        network=config.network.depth_net(), scale=trained_scale(config, store, ())
-    )
+    scale = trained_scale(config, store, None, samples=0)
+    description = ModelDescription(network=config.network.depth_net(), scale=scale)
     save_model(path, description, networks.depth_net.state_dict(), networks.pose_state())
 
 

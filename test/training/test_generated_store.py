@@ -2,12 +2,16 @@
 """A store of generated drives is read like one of recordings, and its pictures are the drives'."""
 
 import pickle
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from monodepth2_training.build import build_module
+from monodepth2_training.checkpoints import save_checkpoint
 from monodepth2_training.config import TrainingConfig
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.dataset import TripletDataset, frame_indices
@@ -17,9 +21,13 @@ from monodepth2_training.data.generated_store import generate_store
 from monodepth2_training.data.picture_motion import motion, small_picture
 from monodepth2_training.data.rendered_pictures import PictureMemory
 from monodepth2_training.data.travel import travelled_m
-from monodepth2_training.data.triplets import TripletSettings, make_split
+from monodepth2_training.data.triplets import Sample, TripletSettings, make_split
+from monodepth2_training.loss.objective import LossConfig
 from monodepth2_training.model.depth_pose import ModelConfig
+from monodepth2_training.run.metric import checked_scale
+from monodepth2_training.run.odometry import read_run_odometry
 from monodepth2_training.run.source import choose_source, open_source
+from monodepth2_training.scale import by_odometry
 from monodepth2_training.world.drive import Drive, DriveSettings
 from monodepth2_training.world.rig import fleet_rig
 
@@ -79,13 +87,51 @@ def test_motion_is_about_that_of_the_pictures(tmp_path: Path):
 def test_triplets_become_batches_with_metres_travelled(store: FrameStore):
     split = make_split(store, mode='mono', settings=TripletSettings(validation=0.0))
     assert len(split.training) == 3 * 6
-    data = TripletDataModule(store, split, batch_size=4, odometry_unit_m=1.0)
+    config = TrainingConfig(loss=LossConfig(velocity=0.05))
+    odometry = read_run_odometry(config, store, split)
+    data = TripletDataModule(store, split, batch_size=4, travelled_units=odometry.units)
     batch = next(iter(data.train_dataloader()))
     assert batch.target.shape == (4, 3, HEIGHT, WIDTH)
     assert batch.sources.shape == (4, 2, 3, HEIGHT, WIDTH)
     assert 8 < batch.target.float().std() < 128
-    metres = travelled_m(store, frame_indices(split.training)).distances_m
-    assert np.nanmedian(metres) == pytest.approx(0.8, rel=0.2)
+    frames = frame_indices(split.training)
+    assert np.nanmedian(travelled_m(store, frames).distances_m) == pytest.approx(0.8, rel=0.2)
+    for (camera, target), travelled in zip(batch.ids.tolist(), batch.travelled_units, strict=True):
+        place_m = store.frames(camera).odometry[:, :3]
+        steps_m = np.linalg.norm(place_m[[target - 1, target + 1]] - place_m[target], axis=1)
+        share = store.cameras[0].camera.fx_px / store.cameras[camera].camera.fx_px
+        known = torch.isfinite(travelled).numpy()
+        expected = share * steps_m / odometry.unit_m
+        np.testing.assert_allclose(travelled[known], expected[known], rtol=1e-5)
+        assert known.any()
+
+
+def test_a_run_knows_the_metres_of_either_side_and_judges_its_scale_by_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = generate_store(tmp_path / 's', settings(frames=16), width=WIDTH, height=HEIGHT)
+    config = TrainingConfig(
+        loss=LossConfig(velocity=0.05),
+        network=ModelConfig(width=WIDTH, height=HEIGHT, encoder='efficientnet_lite0'),
+    )
+    split = make_split(store, mode='mono', settings=TripletSettings(validation=0.4))
+    assert split.validation
+    odometry = read_run_odometry(config, store, split)
+    metres = travelled_m(store, frame_indices(split.validation)).distances_m
+    np.testing.assert_allclose(odometry.validation_m, metres)
+    module = build_module(replace(config, network=replace(config.network, weights='random')))
+    save_checkpoint(tmp_path / 'epoch_0001.ckpt', {'state_dict': dict(module.state_dict())})
+
+    def units(model: object, store: FrameStore, samples: Sequence[Sample]) -> np.ndarray:
+        return np.full((len(samples), 2), 0.25)
+
+    monkeypatch.setattr(by_odometry, '_predicted_units', units)
+    scale = checked_scale(config, store, split, odometry, tmp_path / 'epoch_0001.ckpt')
+    focal_px = np.array([c.camera.fx_px for c in store.cameras])
+    shares = [focal_px[0] / focal_px[sample.camera] for sample in split.validation]
+    expected = np.nanmedian(metres / 0.25 * np.array(shares)[:, None])
+    assert scale.value == pytest.approx(expected, rel=1e-6)
+    assert f'on {np.isfinite(metres).sum()} validation steps' in scale.method
 
 
 def test_pairs_look_from_a_baseline_apart(tmp_path: Path):

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from monodepth2_training.data.dataset import TripletBatch, TripletDataset
@@ -19,6 +21,8 @@ from monodepth2_training.data.sampling import EpochSampler, validation_order
 from monodepth2_training.data.triplets import Split
 
 __all__ = ['BatchLoader', 'ResumableLoader', 'TripletBatch', 'TripletDataModule']
+
+Floats = NDArray[np.float64]
 
 
 class BatchLoader:
@@ -104,7 +108,7 @@ class TripletDataModule(LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         epoch_samples: int = 0,
-        odometry_unit_m: float | None = None,
+        travelled_units: tuple[Floats, Floats] | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -115,13 +119,14 @@ class TripletDataModule(LightningDataModule):
             seed: decides the order of the samples, 0 or more.
             workers: processes that read for each process of the run; 0 for none.
             epoch_samples: most samples of an epoch, and validation thinned alike; 0 for all.
-            odometry_unit_m: metres in a network unit, for batches that say how far the vehicle
-                travelled; None for others.
+            travelled_units: what batches say under this name of the samples to train on and of
+                those to validate with, [N, S] and [M, S]; None for NaN.
         """
         super().__init__()
         self._store, self._split = store, split
         self._batch_size, self._seed, self._workers = batch_size, seed, workers
-        self._epoch_samples, self._odometry_unit_m = epoch_samples, odometry_unit_m
+        self._epoch_samples = epoch_samples
+        self._travelled: tuple[Floats | None, Floats | None] = travelled_units or (None, None)
 
     def train_dataloader(self) -> ResumableLoader:
         """Shuffled batches in whole steps; fewer samples than a batch make one smaller batch.
@@ -138,9 +143,8 @@ class TripletDataModule(LightningDataModule):
             rank=rank,
             world_size=world_size,
         )
-        dataset = TripletDataset(
-            self._store, self._split.training, odometry_unit_m=self._odometry_unit_m
-        )
+        travelled, _ = self._travelled
+        dataset = TripletDataset(self._store, self._split.training, travelled_units=travelled)
         return ResumableLoader(dataset, sampler, workers=self._workers)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
@@ -151,7 +155,9 @@ class TripletDataModule(LightningDataModule):
             return []
         rank, world_size = self._place()
         order = validation_order(len(samples), rank=rank, world_size=world_size)
-        dataset = TripletDataset(self._store, samples, odometry_unit_m=self._odometry_unit_m)
+        _, units = self._travelled
+        travelled = None if units is None else units[::step]
+        dataset = TripletDataset(self._store, samples, travelled_units=travelled)
         return BatchLoader(dataset, order, batch_size=self._batch_size, workers=self._workers)
 
     def _place(self) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
 from monodepth2_training.data.network_unit import focal_shares, is_stereo_pair, stereo_unit_m
-from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import Sample
 
 
@@ -51,24 +50,24 @@ class TripletDataset(Dataset[TripletBatch]):
         store: FrameStore,
         samples: Sequence[Sample],
         *,
-        odometry_unit_m: float | None = None,
+        travelled_units: NDArray[np.float64] | None = None,
     ) -> None:
         """Take samples of one mode.
 
         Args:
             store: where the pictures are.
             samples: at least one.
-            odometry_unit_m: metres in a network unit, to fill ``travelled_units``; None not to.
+            travelled_units: [N, S], what batches say under this name of each sample and source;
+                None for NaN.
         """
         self._store = store
         self._frames = frame_indices(samples)
         self._K = torch.from_numpy(np.stack([c.camera.K for c in store.cameras])).float()
         self._T = torch.stack([_T_to_partner(store.cameras, c) for c in range(len(self._K))])
-        travelled = np.full((len(samples), self._frames.shape[1] - 1), np.nan, np.float32)
-        if odometry_unit_m is not None:
-            units = travelled_m(store, self._frames).distances_m / odometry_unit_m
-            travelled[:] = units * focal_shares(store.cameras)[self._frames[:, 0, :1]]
-        self._travelled = torch.from_numpy(travelled)
+        travelled = torch.full((len(samples), self._frames.shape[1] - 1), torch.nan)
+        if travelled_units is not None:
+            travelled.copy_(torch.from_numpy(travelled_units))
+        self._travelled = travelled
 
     def __len__(self) -> int:
         """Number of samples."""

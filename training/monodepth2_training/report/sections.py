@@ -24,7 +24,8 @@ from monodepth2_training.report.page import (
     table,
 )
 from monodepth2_training.report.pose_charts import draw_poses
-from monodepth2_training.run.model import trained_scale
+from monodepth2_training.run.metric import trained_scale
+from monodepth2_training.run.odometry import read_run_odometry
 
 if TYPE_CHECKING:
     from monodepth2_ros.geometry.camera import PinholeCamera
@@ -224,7 +225,9 @@ def scale_of(record: RunRecord) -> Scale | None:
         return record.description.scale
     if record.store is None or record.split is None:
         return None
-    return trained_scale(record.config, record.store, record.split.training)
+    odometry = read_run_odometry(record.config, record.store, record.split)
+    samples = len(record.split.training)
+    return trained_scale(record.config, record.store, odometry, samples=samples)
 
 
 def _scale_text(facts: Facts) -> str:

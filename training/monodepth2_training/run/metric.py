@@ -11,18 +11,19 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monodepth2_ros.model_description import Scale
 from monodepth2_training.checkpoints import load_checkpoint
+from monodepth2_training.data.network_unit import baseline_m, stereo_unit_m
 from monodepth2_training.data.triplets import source_names
 from monodepth2_training.model.depth_pose import DepthPoseModel
-from monodepth2_training.run.model import trained_scale
 from monodepth2_training.scale.by_odometry import metres_per_unit
 from monodepth2_training.scale.estimate import estimate_scale
 
 if TYPE_CHECKING:
-    from monodepth2_ros.model_description import Scale
     from monodepth2_training.config import TrainingConfig
     from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.data.triplets import Split
+    from monodepth2_training.run.odometry import RunOdometry
 
 MOST_SAMPLES = 400
 """No more validation samples than these are looked at."""
@@ -33,20 +34,38 @@ NOT_LEARNT = 0.2
 _MODEL = 'model.'
 
 
+def trained_scale(
+    config: TrainingConfig, store: FrameStore, odometry: RunOdometry | None, *, samples: int
+) -> Scale | None:
+    """The scale of networks that have learnt from so many samples; None if it is not known."""
+    if config.mode != 'mono':
+        unit_m = stereo_unit_m(store.cameras)
+        method = f'stereo baseline of {baseline_m(store.cameras):.4g} m'
+    elif odometry is not None:
+        unit_m, method = odometry.unit_m, 'learnt from odometry (velocity term)'
+    else:
+        return None
+    return Scale(value=unit_m, spread=0.0, frames=samples, method=method)
+
+
 def checked_scale(
-    config: TrainingConfig, store: FrameStore, split: Split, checkpoint: Path
+    config: TrainingConfig,
+    store: FrameStore,
+    split: Split,
+    odometry: RunOdometry | None,
+    checkpoint: Path,
 ) -> Scale | None:
     """The scale of a run; one that was learnt from odometry as validation samples show it.
 
     Raises:
         CheckpointError: the checkpoint is damaged.
     """
-    scale = trained_scale(config, store, split.training)
-    if scale is None or config.mode != 'mono' or not split.validation:
+    scale = trained_scale(config, store, odometry, samples=len(split.training))
+    if scale is None or odometry is None or config.mode != 'mono' or not split.validation:
         return scale
     step = -(-len(split.validation) // MOST_SAMPLES)
-    model = _model(config, checkpoint)
-    ratios = metres_per_unit(model, store, split.validation[::step])
+    chosen, distances_m = split.validation[::step], odometry.validation_m[::step]
+    ratios = metres_per_unit(_model(config, checkpoint), store, chosen, distances_m)
     found = estimate_scale(ratios.ravel(), scale.method)
     if found is None:
         return scale

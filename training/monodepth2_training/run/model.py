@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from monodepth2_ros import __version__
-from monodepth2_ros.model_description import ModelDescription, Scale
+from monodepth2_ros.model_description import ModelDescription
 from monodepth2_ros.model_file import save_model
 from monodepth2_training.checkpoints import load_checkpoint
-from monodepth2_training.data.dataset import frame_indices
-from monodepth2_training.data.network_unit import baseline_m, stereo_unit_m, travel_unit_m
-from monodepth2_training.data.travel import travelled_m
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from monodepth2_ros.model_description import Scale
     from monodepth2_training.config import TrainingConfig
     from monodepth2_training.data.frame_store import FrameStore
-    from monodepth2_training.data.triplets import Sample
 
 LICENCE = 'unknown: that of the recordings decides'
 """What a model file says about the licence of its weights."""
@@ -70,31 +67,6 @@ def write_model(
     if config.model_file.precision == 'float16':
         state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
     return save_model(path, description, _part(state, _DEPTH), _part(state, _POSE))
-
-
-def network_unit_m(
-    config: TrainingConfig, store: FrameStore, samples: Sequence[Sample]
-) -> float | None:
-    """Metres in a network unit, where a baseline or the odometry of the samples decides it."""
-    if config.mode != 'mono':
-        return stereo_unit_m(store.cameras)
-    if not config.loss.velocity or not samples:
-        return None
-    distances_m = travelled_m(store, frame_indices(samples)).distances_m
-    return travel_unit_m(distances_m, config.depth_range.min_depth_m)
-
-
-def trained_scale(
-    config: TrainingConfig, store: FrameStore, samples: Sequence[Sample]
-) -> Scale | None:
-    """The scale of networks that have learnt from these samples; None if it is not known."""
-    unit_m = network_unit_m(config, store, samples)
-    if unit_m is None:
-        return None
-    method = 'learnt from odometry (velocity term)'
-    if config.mode != 'mono':
-        method = f'stereo baseline of {baseline_m(store.cameras):.4g} m'
-    return Scale(value=unit_m, spread=0.0, frames=len(samples), method=method)
 
 
 def _provenance(

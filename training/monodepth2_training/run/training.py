@@ -18,14 +18,13 @@ from monodepth2_training.checkpoints import (
     verify_checkpoint,
 )
 from monodepth2_training.data.datamodule import TripletDataModule
-from monodepth2_training.data.dataset import frame_indices
-from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.run.fitting import fit, make_trainer
 from monodepth2_training.run.keeper import CheckpointKeeper
 from monodepth2_training.run.log import RunLog
 from monodepth2_training.run.metric import checked_scale
-from monodepth2_training.run.model import network_unit_m, write_model
+from monodepth2_training.run.model import write_model
+from monodepth2_training.run.odometry import read_run_odometry
 from monodepth2_training.run.pictures import RunPictures
 from monodepth2_training.run.processes import Processes
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from monodepth2_training.data.triplets import Split
     from monodepth2_training.module import DepthTraining
     from monodepth2_training.run.folder import RunFolder
+    from monodepth2_training.run.odometry import RunOdometry
     from monodepth2_training.run.progress import RunProgress
 
 ALONE = Processes()
@@ -99,10 +99,11 @@ def train(
     """
     _check_size(config, store)
     split = make_split(store, mode=config.mode, settings=config.triplets)
+    odometry = read_run_odometry(config, store, split)
     notes = (
         *split.notes,
         *_batch_note(config, split, processes),
-        *_odometry_notes(config, store, split),
+        *_odometry_notes(config, store, odometry),
     )
     for note in notes:
         progress.say(note)
@@ -111,9 +112,8 @@ def train(
     compile = _compiles(config, split, processes)
     module = _module(config, store, device, progress, resumed=start is not None, compile=compile)
     started_s = time.monotonic()
-    trainer, keeper = _fit(
-        config, _data(config, store, split), folder, module, device, start, progress, processes
-    )
+    data = _data(config, store, split, odometry)
+    trainer, keeper = _fit(config, data, folder, module, device, start, progress, processes)
     checkpoint = _best(keeper, folder, progress.say)
     outcome = Outcome(
         checkpoint=checkpoint,
@@ -126,7 +126,7 @@ def train(
         seconds=time.monotonic() - started_s,
     )
     if processes.is_first:
-        scale = checked_scale(config, store, split, checkpoint)
+        scale = checked_scale(config, store, split, odometry, checkpoint)
         if scale is not None:
             progress.say(f'a network unit is {scale.value:.4g} m: {scale.method}')
         write_model(folder.model, checkpoint, config, store, facts=_facts(outcome), scale=scale)
@@ -165,7 +165,9 @@ def _compiles(config: TrainingConfig, split: Split, processes: Processes) -> boo
     return {'auto': steps >= _WORTH_COMPILING, 'always': True, 'never': False}[settings.compile]
 
 
-def _data(config: TrainingConfig, store: FrameStore, split: Split) -> TripletDataModule:
+def _data(
+    config: TrainingConfig, store: FrameStore, split: Split, odometry: RunOdometry | None
+) -> TripletDataModule:
     """The samples as batches."""
     settings = config.optimisation
     return TripletDataModule(
@@ -175,9 +177,7 @@ def _data(config: TrainingConfig, store: FrameStore, split: Split) -> TripletDat
         seed=settings.seed,
         workers=settings.workers,
         epoch_samples=settings.epoch_samples,
-        odometry_unit_m=network_unit_m(config, store, split.training)
-        if config.loss.velocity
-        else None,
+        travelled_units=None if odometry is None else odometry.units,
     )
 
 
@@ -230,16 +230,18 @@ def _batch_note(config: TrainingConfig, split: Split, processes: Processes) -> l
     ]
 
 
-def _odometry_notes(config: TrainingConfig, store: FrameStore, split: Split) -> list[str]:
+def _odometry_notes(
+    config: TrainingConfig, store: FrameStore, odometry: RunOdometry | None
+) -> list[str]:
     """What the velocity term learns from; refuses a store whose odometry cannot be used."""
     if not config.loss.velocity:
         return []
-    if config.mode == 'stereo':
+    if odometry is None:
         raise TrainingError(
             'loss.velocity is set, but mode stereo predicts no motion: its metres come from the '
             'baseline; set loss.velocity=0'
         )
-    travel = travelled_m(store, frame_indices(split.training))
+    travel = odometry.travel
     if not travel.known:
         raise TrainingError(
             f'loss.velocity is set, but no step of {store.path} can be used: {travel.text()}; '

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from monodepth2_training.data.augmentation import AugmentationSettings, augment
 from monodepth2_training.data.dataset import TripletDataset, frame_indices
 from monodepth2_training.data.network_unit import focal_shares
-from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.model.depth_pose import TEMPORAL
 
 if TYPE_CHECKING:
@@ -28,7 +27,10 @@ _BATCH = 4
 
 
 def metres_per_unit(
-    model: DepthPoseModel, store: FrameStore, samples: Sequence[Sample]
+    model: DepthPoseModel,
+    store: FrameStore,
+    samples: Sequence[Sample],
+    distances_m: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Metres per unit of predicted translation of the first camera, for each step to a source.
 
@@ -36,12 +38,13 @@ def metres_per_unit(
         model: in evaluation mode on the CPU, with a pose network.
         store: what the samples index.
         samples: of the model's sources, at least one.
+        distances_m: float64 [N, S] from target to source by ``travelled_m``.
 
     Returns:
         float64 [N, 2]; NaN where odometry is not known or not trusted, or nothing moves.
     """
     places, frames = [model.sources.index(name) for name in TEMPORAL], frame_indices(samples)
-    metres = travelled_m(store, frames).distances_m[:, places]
+    metres = distances_m[:, places]
     units = _predicted_units(model, store, samples)[:, places]
     usable = (metres >= LEAST_STEP_M) & (units > 0.0)
     ratio = metres / np.where(usable, units, 1.0) * focal_shares(store.cameras)[frames[:, 0, :1]]

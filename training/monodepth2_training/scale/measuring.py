@@ -146,7 +146,8 @@ class _Measuring:
         travel = travelled_m(store, frame_indices(split.training))
         if not travel.known:
             raise _Unusable(travel.text())
-        ratios = by_odometry.metres_per_unit(networks, store, samples)
+        distances_m = travel.distances_m[::step]
+        ratios = by_odometry.metres_per_unit(networks, store, samples, distances_m)
         notes = (travel.text(), *travel.clock_lines())
         doubts = odometry_doubts(store.frames(0))
         method = 'odometry against the pose network'
