@@ -27,6 +27,7 @@ from monodepth2_training.config_files import read_config
 from monodepth2_training.evaluation.odometry.motion_model import MotionModel
 from monodepth2_training.evaluation.odometry.poses import motions_of
 from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
+from monodepth2_training.run.model import at_precision
 from verbs import call_verb, generated_drive, set_options
 
 from monodepth2_ros.model_file import load_model, save_model
@@ -148,10 +149,7 @@ def _keep(model: Path, small: Path) -> None:
     """Write a model file with the depth network alone, its weights in float16."""
     loaded = load_model(model)
     provenance = {**loaded.description.provenance, 'licence': 'Apache-2.0'}
-    state = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in loaded.depth_net.state_dict().items()
-    }
+    state = at_precision(loaded.depth_net.state_dict(), 'float16')
     save_model(small, replace(loaded.description, provenance=provenance), state)
 
 

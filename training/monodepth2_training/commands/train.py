@@ -61,8 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--init',
         '--weights',
         default='',
-        help="begin with demo (the model that comes with the demo), a model file, an encoder's "
-        'weights, imagenet or random',
+        metavar='WEIGHTS',
+        help='begin with demo (the model that comes with the demo), a model file, a file of an '
+        "encoder's weights (torchvision's, where there is no network), imagenet or random; two "
+        'names for one option',
     )
     parser.add_argument('--epochs', type=int, help='times that every sample is seen')
     parser.add_argument('--resume', action='store_true', help='go on with the run in RUN')

@@ -63,10 +63,15 @@ def write_model(
         scale=scale,
         provenance={**_provenance(config, store, loaded), **facts},
     )
-    state: dict[str, torch.Tensor] = loaded['state_dict']
-    if config.model_file.precision == 'float16':
-        state = {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
+    state = at_precision(loaded['state_dict'], config.model_file.precision)
     return save_model(path, description, _part(state, _DEPTH), _part(state, _POSE))
+
+
+def at_precision(state: Mapping[str, torch.Tensor], precision: str) -> Mapping[str, torch.Tensor]:
+    """The tensors as a model file of one of ``STORED_PRECISIONS`` keeps them."""
+    if precision == 'float32':
+        return state
+    return {n: t.half() if t.is_floating_point() else t for n, t in state.items()}
 
 
 def _provenance(
