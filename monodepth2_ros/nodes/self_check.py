@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 from monodepth2_ros.delivery import Delivery, from_line
@@ -31,6 +33,7 @@ class SelfCheck:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 text=True,
+                start_new_session=True,
             )
         except OSError as err:
             self._fault = f'could not be started: {err}'
@@ -49,9 +52,9 @@ class SelfCheck:
         return {'middleware check': text}
 
     def close(self) -> None:
-        """End the test if it still runs."""
+        """End the test, with the process that it sends from, if it still runs."""
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
 
     def _collect(self) -> None:

@@ -6,14 +6,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from rclpy.utilities import get_rmw_implementation_identifier
 from support.depth_world import answer, figures
 from support.ros_camera import camera_info, image
+from support.ros_harness import wait_until
 
 from monodepth2_ros.delivery import from_line
 from monodepth2_ros.nodes.middleware_check import MESSAGES, command
+from monodepth2_ros.nodes.self_check import SelfCheck
 
 FULL_HD_BYTES = 1920 * 1080 * 3
 PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
@@ -54,3 +57,26 @@ def test_the_node_tests_the_middleware_once_its_first_depth_is_out(depth_world, 
     found = re.match(rf'(\d+) of {MESSAGES} messages', figures(status)['middleware check'])
     # Best effort, on a machine that other tests keep busy.
     assert found and int(found[1]) > MESSAGES // 2
+
+
+def _children(pid):
+    """Processes that the main thread of a process has started."""
+    return set(Path(f'/proc/{pid}/task/{pid}/children').read_text().split())
+
+
+def _running(pid):
+    """Whether the process is there and no zombie."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_a_check_that_is_broken_off_leaves_no_sender_behind():
+    before = _children(os.getpid())
+    check = SelfCheck()
+    check.begin(FULL_HD_BYTES)
+    (receiver,) = _children(os.getpid()) - before
+    (sender,) = wait_until(lambda: _children(receiver))
+    check.close()
+    wait_until(lambda: not _running(sender))
