@@ -51,7 +51,7 @@ class MonitorReport:
     delivery: str | None
     """Which images are missing, in words; None if none is."""
     consecutive_failures: int
-    """Internal errors since the last answer."""
+    """Internal errors since the last answer, or since activation."""
 
 
 class FrameMonitor:
@@ -62,7 +62,6 @@ class FrameMonitor:
         self._ledger = FrameLedger()
         self._backward_jumps = 0
         self._transport_lost = 0
-        self._consecutive_failures = 0
         self._start_windows(now_s)
 
     def _start_windows(self, now_s: float) -> None:
@@ -72,9 +71,10 @@ class FrameMonitor:
         self._stages: dict[str, DurationWindow] = {}
         self._delivery = DeliveryCheck()
         self._last_stamp_ns = 0
+        self._consecutive_failures = 0
 
     def restart(self, now_s: float) -> None:
-        """Begin new windows, as on activation; the counts go on."""
+        """Begin anew, as on activation; the counts alone go on."""
         with self._lock:
             self._start_windows(now_s)
 

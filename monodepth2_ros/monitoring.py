@@ -23,6 +23,7 @@ class Drop(str, Enum):
     INACTIVE = 'node deactivated'
     BAD_IMAGE = 'image not decodable'
     UNSUPPORTED_ENCODING = 'encoding not supported'
+    CAMERA_REFUSED = 'camera refused'
     NO_CALIBRATION = 'cloud without calibration'
     FAILED = 'internal error'
 

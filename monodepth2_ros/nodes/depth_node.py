@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import signal
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from rclpy.lifecycle import LifecycleState
 
+    from monodepth2_ros.inference.scale_keeper import ScaleKeeper
     from monodepth2_ros.nodes.parameters import NodeParameters
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -63,6 +65,7 @@ class DepthNode(LifecycleNode):
         self._active = False
         self._enabled = True
         self._failure: str | None = None
+        self._keeper: ScaleKeeper | None = None
         self.monitor = FrameMonitor(time.monotonic())
         self._qos = QosWatch()
         self._self_check = SelfCheck()
@@ -98,6 +101,7 @@ class DepthNode(LifecycleNode):
                 monitor=self.monitor,
                 qos=self._qos,
                 surroundings=self._surroundings(),
+                keeper=self._keeper,
             )
         except (Monodepth2Error, OSError, RuntimeError, TimeoutError) as err:
             return self._fail('configure', err)
@@ -126,7 +130,7 @@ class DepthNode(LifecycleNode):
         return _SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the model, its memory and the output topics."""
+        """Free the model, its memory and the output topics; what is known of its scale stays."""
         self.release()
         return _SUCCESS
 
@@ -151,7 +155,10 @@ class DepthNode(LifecycleNode):
         self._active = False
         session, self.session = self.session, None
         self._qos.clear()
-        return session is None or session.close()
+        if session is None:
+            return True
+        self._keeper = session.processor.keeper
+        return session.close()
 
     def _fail(self, transition: str, err: Exception) -> TransitionCallbackReturn:
         self._failure = f'{transition} failed: {err}'
@@ -222,12 +229,15 @@ class DepthNode(LifecycleNode):
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is told to end; exit code 1 asks for a restart of the process."""
     faulthandler.enable()
+    # rclpy's own handler ends the spinning. A KeyboardInterrupt beside it could come anywhere, and
+    # twice: a launch file passes on the signal that the terminal has sent already.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     node: DepthNode | None = None
     try:
         rclpy.init(args=args)
         node = DepthNode()
         _spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
     except RuntimeError:
         # rclpy's calls fail this way once a signal has shut ROS down.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from monodepth2_ros import memory
@@ -24,6 +25,8 @@ from monodepth2_ros.nodes.quality_of_service import QosWatch
 from monodepth2_ros.nodes.scale_topics import ScaleTopics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rclpy.node import Node
     from sensor_msgs.msg import CameraInfo
     from std_msgs.msg import Header
@@ -53,8 +56,12 @@ def pipeline_settings(parameters: NodeParameters) -> Settings:
     )
 
 
-def load(parameters: NodeParameters) -> LoadedModel:
+def load(parameters: NodeParameters, known: ScaleKeeper | None = None) -> LoadedModel:
     """Load and warm up the model; keep the garbage collector away from what it made.
+
+    Args:
+        parameters: name the model file and how to run it.
+        known: what was learnt about the scale before; goes on if it is of the same file.
 
     Raises:
         Monodepth2Error: the model file or the device cannot be used.
@@ -68,7 +75,12 @@ def load(parameters: NodeParameters) -> LoadedModel:
         threads=parameters.threads,
     )
     estimator.warm_up()
-    keeper = ScaleKeeper(estimator.description, parameters.scale_settings())
+    sha256, chosen = estimator.model_sha256, parameters.scale_settings()
+    if known is None or known.model_sha256 != sha256:
+        keeper = ScaleKeeper(estimator.description, chosen, model_sha256=sha256)
+    else:
+        keeper = known
+        keeper.change(chosen)
     pipeline = FramePipeline(
         estimator,
         pipeline_settings(parameters),
@@ -99,8 +111,17 @@ class DepthSession:
         monitor: FrameMonitor,
         qos: QosWatch,
         surroundings: Surroundings,
+        keeper: ScaleKeeper | None = None,
     ) -> None:
         """Load the model on the worker's thread and create the output topics.
+
+        Args:
+            node: whose topics they are.
+            parameters: in force.
+            monitor: is told what becomes of each frame.
+            qos: is told of partners that cannot be matched.
+            surroundings: what the worker may ask of the node.
+            keeper: what an earlier session learnt about the scale.
 
         Raises:
             Monodepth2Error: model, device or calibration cannot be used; nothing is left behind.
@@ -116,15 +137,17 @@ class DepthSession:
         self._outputs = Outputs(node, qos_name=parameters.output_qos, watch=qos)
         self._worker: Worker[Frame] = Worker(self._answer, on_error=self._refuse, name='depth')
         try:
-            self.processor = self._worker.run(self._load, keep_waiting=surroundings.running)
+            self.processor = self._worker.run(
+                lambda: self._load(keeper), keep_waiting=surroundings.running
+            )
         except BaseException:
             self._end()
             raise
         self.scale = ScaleTopics(node, lambda: self.processor.keeper)
 
-    def _load(self) -> FrameProcessor:
+    def _load(self, keeper: ScaleKeeper | None) -> FrameProcessor:
         return FrameProcessor(
-            load=lambda: load(self._parameters),
+            load=lambda before: load(self._parameters, before or keeper),
             outputs=self._outputs,
             calibrations=self.calibrations,
             monitor=self._monitor,
@@ -165,16 +188,20 @@ class DepthSession:
             self._inputs = None
         if self._worker.clear() is not None:
             self._monitor.dropped(Drop.INACTIVE)
-        if self._around.running():
-            self._worker.run(lambda: None, keep_waiting=self._around.running)
+        self._on_worker(lambda: None)
 
     def close(self) -> bool:
         """Free everything; False if the worker was still busy and had to be left behind."""
         self.shut()
         self.scale.close()
-        if self._around.running():
-            self._worker.run(self.processor.close, keep_waiting=self._around.running)
+        self._on_worker(self.processor.close)
         return self._end()
+
+    def _on_worker(self, job: Callable[[], None]) -> None:
+        """Run a job after the frame in hand, unless ROS is shut down or will be meanwhile."""
+        if self._around.running():
+            with suppress(TimeoutError):
+                self._worker.run(job, keep_waiting=self._around.running)
 
     def _end(self) -> bool:
         ended = self._worker.stop(_STOP_TIMEOUT_S)

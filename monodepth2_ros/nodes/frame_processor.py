@@ -2,8 +2,8 @@
 """One frame from the mailbox to the output topics, on the worker's thread.
 
 No frame can end it: a bad frame is dropped, counted by cause and warned about at most once a
-second. Ten internal errors in a row reload the model; three reloads in vain, or a lost GPU, end
-the process so that its supervisor starts it afresh.
+second. Ten internal errors in a row reload the model, which keeps what was learnt about its scale;
+three reloads in vain, or a lost GPU, end the process so that its supervisor starts it afresh.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from monodepth2_ros.errors import ImageError, UnsupportedEncodingError
 from monodepth2_ros.health import FAILURES_THAT_MATTER
+from monodepth2_ros.inference.camera_match import CameraMismatchError
 from monodepth2_ros.monitoring import Drop, LogThrottle
 from monodepth2_ros.nodes import messages
 
@@ -63,14 +64,23 @@ class FrameProcessor:
     def __init__(
         self,
         *,
-        load: Callable[[], LoadedModel],
+        load: Callable[[ScaleKeeper | None], LoadedModel],
         outputs: Outputs,
         calibrations: CalibrationSource,
         monitor: FrameMonitor,
         surroundings: Surroundings,
         depth_encoding: str,
     ) -> None:
-        """Load the model with ``load``, now and after repeated failures."""
+        """Load the model, now and after repeated failures.
+
+        Args:
+            load: gets the keeper of the model before, None at first.
+            outputs: where answers go.
+            calibrations: of the camera.
+            monitor: is told what became of each frame.
+            surroundings: the node.
+            depth_encoding: 32FC1 or 16UC1.
+        """
         self._load = load
         self._outputs = outputs
         self._calibrations = calibrations
@@ -79,7 +89,7 @@ class FrameProcessor:
         self._throttle = LogThrottle()
         self._reloads = 0
         self._notes: tuple[str, ...] = ()
-        self._model = load()
+        self._model = load(None)
         self.depth_encoding = depth_encoding
 
     @property
@@ -161,15 +171,25 @@ class FrameProcessor:
             self._around.give_up(f'{MAX_RELOADS} reloads of the model did not help ({err})')
             return
         self._around.warn(f'{FAILURES_THAT_MATTER} frames in a row failed: reloading the model')
-        settings = self._model.pipeline.settings
-        self._model.estimator.close()
-        self._model = self._load()
-        self._model.pipeline.settings = settings
+        before = self._model
+        before.estimator.close()
+        try:
+            self._model = self._load(before.keeper)
+        except Exception as reason:
+            self._around.warn(
+                f'the model cannot be loaded again: {reason}; it is tried anew after '
+                f'{FAILURES_THAT_MATTER} more frames'
+            )
+            return
+        # They may have changed while the model was loaded.
+        self._model.pipeline.settings = before.pipeline.settings
 
 
 def _cause(err: Exception) -> Drop:
     if isinstance(err, UnsupportedEncodingError):
         return Drop.UNSUPPORTED_ENCODING
+    if isinstance(err, CameraMismatchError):
+        return Drop.CAMERA_REFUSED
     return Drop.BAD_IMAGE if isinstance(err, ImageError) else Drop.FAILED
 
 

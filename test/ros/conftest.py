@@ -37,3 +37,16 @@ def depth_world():
     world = DepthWorld()
     yield world
     world.close()
+
+
+@pytest.fixture
+def logged(depth_world):
+    """The lines that the node has logged, through /rosout."""
+    from rcl_interfaces.msg import Log
+
+    rosout = depth_world.listen(Log, '/rosout')
+
+    def wait_for(part):
+        return rosout.wait(lambda line: part in line.msg).msg
+
+    return wait_for

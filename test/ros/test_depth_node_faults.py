@@ -12,8 +12,10 @@ from sensor_msgs.msg import CompressedImage
 from support.depth_world import answer, figures
 from support.ros_camera import camera_info, image, stamp_of
 from support.ros_harness import wait_until
+from support.tiny_model import write_tiny_model
 
-from monodepth2_ros.monitoring import Drop
+from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.model_description import TrainingCamera
 
 NAN = float('nan')
 
@@ -44,19 +46,6 @@ BAD_IMAGES = {
     'unknown encoding': (lambda: changed(encoding='rgb9'), UNKNOWN),
     'empty encoding': (lambda: changed(encoding=''), UNKNOWN),
 }
-
-
-@pytest.fixture
-def logged(depth_world):
-    """The lines that the node has logged, through /rosout."""
-    from rcl_interfaces.msg import Log
-
-    rosout = depth_world.listen(Log, '/rosout')
-
-    def wait_for(part):
-        return rosout.wait(lambda line: part in line.msg).msg
-
-    return wait_for
 
 
 def test_bad_images_are_dropped_by_cause_and_the_next_good_one_answered(
@@ -148,6 +137,19 @@ def test_a_changed_camera_info_is_used_at_once(depth_world, tiny_model):
     assert depth.messages
 
 
+def test_a_refused_camera_is_counted_as_such_and_not_as_a_bad_image(depth_world, tmp_path, logged):
+    longer = TrainingCamera(
+        camera=PinholeCamera(width=80, height=60, fx_px=99.0, fy_px=99.0, cx_px=39.5, cy_px=29.5)
+    )
+    model = write_tiny_model(tmp_path / 'other.safetensors', camera=longer)
+    depth_world.start(model=str(model), camera_mismatch='refuse')
+    depth_world.output('depth/image')
+    depth_world.camera().send(image(), camera_info())
+    status = depth_world.wait_figure('dropped: camera refused', '1')
+    assert figures(status)['dropped: image not decodable'] == '0'
+    assert 'the focal length is' in logged('frame dropped, camera refused: ')
+
+
 def test_the_resolution_may_change_from_frame_to_frame(depth_world, tiny_model):
     depth_world.start(model=tiny_model)
     depth, infos = depth_world.output('depth/image'), depth_world.output('depth/camera_info')
@@ -214,58 +216,6 @@ def test_a_rate_limit_drops_and_counts(depth_world, tiny_model):
     camera.send(image())
     camera.send(image())
     depth_world.status(lambda s: int(figures(s)['dropped: over max_rate_hz']) >= 1)
-
-
-def send_one_by_one(camera, node, cause, count):
-    """Send that many images, each once the one before has been dropped for ``cause``."""
-    for number in range(1, count + 1):
-        camera.send(image())
-        wait_until(lambda n=number: node.monitor.report(0.0).counts.dropped.get(cause) == n)
-
-
-def test_ten_internal_errors_in_a_row_reload_the_model(depth_world, tiny_model, logged):
-    node = depth_world.start(model=tiny_model)
-    depth = depth_world.output('depth/image')
-    camera = depth_world.camera()
-    answer(depth, camera.send(image()))
-    broken = node.session.processor.estimator
-    broken.close()
-    send_one_by_one(camera, node, Drop.FAILED, 10)
-    assert 'reloading the model' in logged('10 frames in a row failed')
-    answer(depth, camera.send(image()))
-    assert node.session.processor.estimator is not broken
-    assert not node.finished.is_set()
-
-
-def test_a_model_that_fails_for_ever_ends_the_process_for_a_restart(depth_world, tiny_model):
-    node = depth_world.start(model=tiny_model)
-    depth_world.output('depth/image')
-    camera = depth_world.camera()
-    processor = node.session.processor
-
-    def broken(frame):
-        raise ZeroDivisionError('broken')
-
-    processor.answer = broken
-    send_one_by_one(camera, node, Drop.FAILED, 40)
-    wait_until(node.finished.is_set)
-    assert node.exit_code == 1
-
-
-def test_a_lost_gpu_ends_the_process_at_once(depth_world, tiny_model):
-    from monodepth2_ros.errors import DeviceError
-
-    node = depth_world.start(model=tiny_model)
-    depth_world.output('depth/image')
-    camera = depth_world.camera()
-
-    def lost(frame):
-        raise DeviceError('cuda:0 failed while inference: CUDA error: device-side assert')
-
-    node.session.processor.answer = lost
-    camera.send(image())
-    wait_until(node.finished.is_set)
-    assert node.exit_code == 1
 
 
 def test_an_encoding_that_only_cv_bridge_knows_goes_through_it(

@@ -249,3 +249,21 @@ def test_deactivation_counts_the_frame_it_throws_away(depth_world, tiny_model):
     status = depth_world.wait_figure('dropped: node deactivated', '1')
     assert figures(status)['frames in flight'] == '0'
     assert figures(status)['frames published'] == '1'
+
+
+def test_a_release_while_ros_is_shut_down_leaves_a_busy_worker_behind(depth_world, tiny_model):
+    node = depth_world.start(model=tiny_model)
+    depth_world.output('depth/image')
+    camera = depth_world.camera()
+    gate, entered = threading.Event(), threading.Event()
+
+    def stuck(frame):
+        entered.set()
+        assert gate.wait(30)
+
+    node.session.processor.answer = stuck
+    camera.send(image())
+    assert entered.wait(30)
+    threading.Timer(0.2, depth_world.context.try_shutdown).start()
+    assert not node.release()
+    gate.set()

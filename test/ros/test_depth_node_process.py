@@ -65,6 +65,13 @@ def test_a_signal_during_the_start_ends_it_cleanly(start):
     assert 'Traceback' not in ''.join(process.lines)
 
 
+def test_an_interrupt_that_comes_twice_ends_it_cleanly(start):
+    process = start()
+    process.wait_line('scale: ')
+    process.process.send_signal(signal.SIGINT)
+    assert_ends_cleanly(process, signal.SIGINT)
+
+
 def test_a_killed_node_is_replaced_by_a_new_one_until_sigterm(ros_world, start):
     depth = ros_world.listen(Image, 'depth/image')
     camera = Camera(ros_world.node)

@@ -132,7 +132,7 @@ class RosWorld:
         """Stop everything; a node that lingered would keep the /rosout of its namesake."""
         while self._spinners:
             self._spinners.pop().close()
-        rclpy.shutdown(context=self.context)
+        self.context.try_shutdown()
         vars(self).clear()
         gc.unfreeze()
         gc.collect()
