@@ -43,8 +43,11 @@ def depth_world():
 def logged(depth_world):
     """The lines that the node has logged, through /rosout."""
     from rcl_interfaces.msg import Log
+    from rclpy.qos import DurabilityPolicy, QoSProfile
 
-    rosout = depth_world.listen(Log, '/rosout')
+    # Also what was logged before the two had found each other.
+    kept = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    rosout = depth_world.listen(Log, '/rosout', kept)
 
     def wait_for(part):
         return rosout.wait(lambda line: part in line.msg).msg

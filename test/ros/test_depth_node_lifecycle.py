@@ -16,7 +16,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
-from support.depth_world import SUCCESS, answer, figures
+from support.depth_world import SUCCESS, figures
 from support.ros_camera import Camera, camera_info, image
 from support.ros_harness import wait_until
 
@@ -200,13 +200,14 @@ def test_a_silent_camera_is_an_error_until_it_returns(depth_world, tiny_model):
     status = depth_world.status(lambda status: status.level == ERROR)
     assert 'camera silent' in status.message
     assert 'since activation without any image' in status.message
-    depth = depth_world.output('depth/image')
+    depth_world.output('depth/image')
     camera = depth_world.camera()
-    answer(depth, camera.send(image(), camera_info()))
+    timer = depth_world.node.create_timer(0.05, lambda: camera.send(image(), camera_info()))
     depth_world.status(lambda status: status.level == OK)
+    timer.cancel()
     silent = depth_world.status(lambda status: status.level == ERROR)
     assert 'since the last image' in silent.message
-    answer(depth, camera.send(image(), camera_info()))
+    timer.reset()
     depth_world.status(lambda status: status.level == OK)
 
 

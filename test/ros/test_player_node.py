@@ -148,6 +148,7 @@ def test_the_clock_runs_with_the_recording(ros_world, player, bag):
     images = ros_world.listen(Image, 'image')
     player(bag, camera='auto', clock=True, wait_for_subscribers=1).run()
     images.wait_count(10)
+    clocks.wait(lambda clock: clock.clock.nanosec == (START_NS + 450_000_000) % 10**9)
     times = [clock.clock.sec * 10**9 + clock.clock.nanosec for clock in clocks.messages]
     assert times == sorted(times)
     assert len(times) > 20

@@ -10,7 +10,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from support.ros_camera import Camera, stamp_of
-from support.ros_harness import Listener, RosWorld, wait_until
+from support.ros_harness import Listener, RosWorld, has_publisher, wait_until
 
 from monodepth2_ros.nodes.depth_node import DepthNode
 
@@ -46,16 +46,20 @@ class DepthWorld(RosWorld):
         return self.depth_node
 
     def camera(self, **options: Any) -> Camera:
-        """A camera that the node has found."""
+        """A camera that the node has found, so that images find the camera_info sent before."""
         camera = Camera(self.node, **options)
         camera.wait_for_node()
+        topics = {publisher.topic_name for publisher in camera.publishers}
+        inputs = [s for s in self.depth_node.subscriptions if s.topic_name in topics]
+        wait_until(lambda: all(has_publisher(each, self.depth_node) for each in inputs))
         return camera
 
     def output(self, topic: str) -> Listener:
-        """A listener to an output, found by the node."""
+        """A listener to an output; it and the node have found each other."""
         listener = self.listen(KINDS[topic], topic)
         publishers = [p for p in self.depth_node.publishers if p.topic_name == f'/{topic}']
         wait_until(lambda: publishers[0].get_subscription_count())
+        wait_until(lambda: has_publisher(listener.subscription, self.node))
         return listener
 
     def status(self, accept: Any = lambda _: True) -> DiagnosticStatus:

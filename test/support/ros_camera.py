@@ -53,11 +53,11 @@ class Camera:
         self.stamp_ns = node.get_clock().now().nanoseconds
         self._image = node.create_publisher(kind, topic, qos)
         self._camera_info = node.create_publisher(CameraInfo, 'camera_info', qos)
+        self.publishers = (self._image, self._camera_info)
 
     def wait_for_node(self) -> None:
         """Wait until somebody subscribes to images and camera_info."""
-        publishers = (self._image, self._camera_info)
-        wait_until(lambda: all(p.get_subscription_count() for p in publishers))
+        wait_until(lambda: all(p.get_subscription_count() for p in self.publishers))
 
     def send(
         self, message: Image | CompressedImage, info: CameraInfo | None = None

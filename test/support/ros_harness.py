@@ -39,6 +39,16 @@ def notify() -> None:
         _heard.notify_all()
 
 
+def has_publisher(subscription: Any, node: Node) -> bool:
+    """Whether a subscription of ``node`` knows a publisher: from then on nothing is out of order.
+
+    What is sent before, is sent again later where it is reliable, and lost where it is not.
+    """
+    if not hasattr(subscription, 'get_publisher_count'):  # Humble
+        return node.count_publishers(subscription.topic_name) > 0
+    return subscription.get_publisher_count() > 0
+
+
 class Spinner:
     """A node on an executor in a thread of its own."""
 
