@@ -73,12 +73,21 @@ def worst(findings: Iterable[Finding]) -> tuple[Level, str]:
     return ordered[0].level, '; '.join(finding.text for finding in ordered)
 
 
-def stream_findings(report: MonitorReport, *, camera_timeout_s: float) -> list[Finding]:
-    """What is wrong with the stream of an active node."""
+def stream_findings(
+    report: MonitorReport, *, camera_timeout_s: float, source: str = ''
+) -> list[Finding]:
+    """What is wrong with the stream of an active node.
+
+    Args:
+        report: what became of the frames.
+        camera_timeout_s: the longest silence that is no fault.
+        source: who publishes images on which topic, in words, for a silence; empty if unknown.
+    """
     found = []
     if report.silent_s > camera_timeout_s:
         since = 'since the last image' if report.heard else 'since activation without any image'
-        text = f'camera silent: {report.silent_s:.1f} s {since}'
+        who = f' ({source})' if source else ''
+        text = f'camera silent: {report.silent_s:.1f} s {since}{who}'
         found.append(error(text, name='camera silent'))
     if report.delivery:
         found.append(warning(f'{report.delivery}: {LOST_HELP}', name='images lost in transport'))

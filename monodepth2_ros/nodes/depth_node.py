@@ -205,6 +205,7 @@ class DepthNode(LifecycleNode):
     def _on_diagnostics(self) -> None:
         parameters, session = self._server.current, self.session
         report = self.monitor.report(time.monotonic())
+        self._qos.refresh(self)
         findings = [health.warning(text) for text in self._qos.mismatches]
         if self._failure is not None:
             findings.append(health.error(self._failure))

@@ -181,6 +181,11 @@ class DepthSession:
         except (RuntimeError, ValueError) as err:
             raise ConfigError(f'the camera topics cannot be subscribed to: {err}') from err
 
+    @property
+    def source(self) -> str:
+        """Who publishes images on which topic, in words; empty while not receiving."""
+        return self._inputs.source if self._inputs is not None else ''
+
     def shut(self) -> None:
         """Unsubscribe and finish the frame in hand."""
         if self._inputs is not None:

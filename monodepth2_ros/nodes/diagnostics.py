@@ -77,7 +77,9 @@ def session_findings(
     session: DepthSession, report: MonitorReport, parameters: NodeParameters
 ) -> list[Finding]:
     """What there is to tell about an active node."""
-    found = health.stream_findings(report, camera_timeout_s=parameters.camera_timeout_s)
+    found = health.stream_findings(
+        report, camera_timeout_s=parameters.camera_timeout_s, source=session.source
+    )
     fault = session.calibrations.fault
     found += [health.warning(text) for text in ((fault,) if fault else session.processor.notes)]
     if not session.enabled:

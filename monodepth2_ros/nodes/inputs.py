@@ -72,12 +72,23 @@ class Inputs:
         def on_compressed(message: CompressedImageMessage) -> None:
             on_image(message.header, messages.compressed_image(message))
 
-        # First, so that of two messages that wait, the image finds its calibration known.
-        subscribe(CameraInfo, 'camera_info', on_camera_info)
-        if transport == 'raw':
-            subscribe(Image, 'image', on_raw, on_lost)
-        else:
-            subscribe(CompressedImageMessage, compressed_topic(node), on_compressed, on_lost)
+        try:
+            # First, so that of two messages that wait, the image finds its calibration known.
+            subscribe(CameraInfo, 'camera_info', on_camera_info)
+            if transport == 'raw':
+                subscribe(Image, 'image', on_raw, on_lost)
+            else:
+                subscribe(CompressedImageMessage, compressed_topic(node), on_compressed, on_lost)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def source(self) -> str:
+        """Who publishes images on which topic, in words."""
+        topic = self._subscriptions[-1].topic_name
+        count = self._node.count_publishers(topic)
+        return f'publishers of {topic}: {count}' if count else f'nobody publishes {topic}'
 
     def close(self) -> None:
         """Unsubscribe."""

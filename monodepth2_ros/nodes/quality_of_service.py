@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from rclpy.qos import (
+    QoSCompatibility,
     QoSHistoryPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
+    qos_check_compatible,
     qos_policy_name_from_kind,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -18,6 +21,9 @@ try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 _RELIABILITY = {
     'sensor_data': QoSReliabilityPolicy.BEST_EFFORT,
@@ -47,6 +53,7 @@ class QosWatch:
 
     def __init__(self) -> None:
         self._mismatches: dict[str, str] = {}
+        self._shown: set[str] = set()
 
     @property
     def mismatches(self) -> tuple[str, ...]:
@@ -56,11 +63,27 @@ class QosWatch:
     def clear(self) -> None:
         """Forget the mismatches, as when the topics are opened anew."""
         self._mismatches.clear()
+        self._shown.clear()
+
+    def refresh(self, node: Node) -> None:
+        """Forget a mismatch that ROS's graph has shown and shows no more: no event tells its end.
+
+        Args:
+            node: whose topics they are.
+        """
+        for topic in tuple(self._mismatches):
+            if _is_mismatched(node, topic):
+                self._shown.add(topic)
+            elif topic in self._shown:
+                self._shown.discard(topic)
+                del self._mismatches[topic]
 
     def publisher_events(self, topic: str) -> PublisherEventCallbacks:
         """Callbacks for a publisher of ours."""
         return PublisherEventCallbacks(
-            incompatible_qos=lambda info: self._mismatch(topic, 'a subscriber asks for', info)
+            incompatible_qos=lambda info: self._mismatch(
+                topic, 'a subscriber asks for', 'output_qos', info
+            )
         )
 
     def subscription_events(
@@ -69,13 +92,28 @@ class QosWatch:
         """Callbacks for a subscription of ours; ``on_lost`` gets the number of lost messages."""
         lost = None if on_lost is None else lambda info: on_lost(info.total_count_change)
         return SubscriptionEventCallbacks(
-            incompatible_qos=lambda info: self._mismatch(topic, 'a publisher offers', info),
+            incompatible_qos=lambda info: self._mismatch(
+                topic, 'a publisher offers', 'image_qos', info
+            ),
             message_lost=lost,
         )
 
-    def _mismatch(self, topic: str, partner: str, info: Any) -> None:
+    def _mismatch(self, topic: str, partner: str, parameter: str, info: Any) -> None:
         policy = qos_policy_name_from_kind(info.last_policy_kind)
         self._mismatches[topic] = (
             f'{topic}: {partner} another {policy} than ours, so nothing passes between us: '
-            'change image_qos, output_qos or the partner'
+            f'change {parameter} or the partner'
         )
+
+
+def _is_mismatched(node: Node, topic: str) -> bool:
+    """Whether a publisher and a subscription, one of them of ``node``, do not fit each other."""
+    own = node.get_name(), node.get_namespace()
+    pairs = product(
+        node.get_publishers_info_by_topic(topic), node.get_subscriptions_info_by_topic(topic)
+    )
+    return any(
+        own in ((each.node_name, each.node_namespace) for each in pair)
+        and qos_check_compatible(*(each.qos_profile for each in pair))[0] == QoSCompatibility.ERROR
+        for pair in pairs
+    )

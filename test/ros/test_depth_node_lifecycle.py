@@ -108,6 +108,15 @@ def test_a_qos_override_of_the_user_is_no_unknown_parameter(depth_world, tiny_mo
     assert profiles[0].qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
 
 
+def test_an_activation_that_fails_leaves_no_subscription_behind(depth_world, tiny_model):
+    overrides = {'qos_overrides./image.subscription.reliability': 'sometimes'}
+    node = depth_world.start(active=False, model=tiny_model, **overrides)
+    assert depth_world.spinner.run(node.trigger_configure) == SUCCESS
+    assert depth_world.spinner.run(node.trigger_activate) == FAILURE
+    assert 'sometimes' in depth_world.status(lambda status: status.level == ERROR).message
+    assert '/camera_info' not in {each.topic_name for each in node.subscriptions}
+
+
 @pytest.mark.parametrize(
     ('name', 'value', 'reason'),
     [
@@ -200,6 +209,7 @@ def test_a_silent_camera_is_an_error_until_it_returns(depth_world, tiny_model):
     status = depth_world.status(lambda status: status.level == ERROR)
     assert 'camera silent' in status.message
     assert 'since activation without any image' in status.message
+    assert 'nobody publishes /image' in status.message
     depth_world.output('depth/image')
     camera = depth_world.camera()
     timer = depth_world.node.create_timer(0.05, lambda: camera.send(image(), camera_info()))
@@ -218,6 +228,15 @@ def test_a_publisher_that_cannot_match_is_named_with_the_policy(depth_world, tin
     status = depth_world.status(lambda status: status.level >= WARN and '/image' in status.message)
     assert 'RELIABILITY' in status.message
     assert 'image_qos' in status.message
+
+
+def test_a_mismatch_is_over_when_the_partner_is_gone(depth_world, tiny_model):
+    depth_world.start(model=tiny_model, output_qos='best_effort', camera_timeout_s=60.0)
+    reliable = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.RELIABLE)
+    listener = depth_world.listen(Image, 'depth/image', reliable)
+    depth_world.status(lambda status: '/depth/image' in status.message)
+    listener.close()
+    depth_world.status(lambda status: status.level == OK)
 
 
 def test_a_subscriber_that_cannot_match_is_named_with_the_policy(depth_world, tiny_model):
