@@ -43,6 +43,7 @@ _DEPTH = 'depth/image'
 _NEVER_THINNED = ('/diagnostics',)
 _QUEUE = 20
 _LIVE_PERIOD_S = 1.0
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,7 @@ class RecorderNode(Node):
         self.transit = Transit()
         self.counts: dict[str, int] = {}
         self._heard_s = 0.0
-        self._kept = _Thinning(self.parameters.keep_every)
+        self._kept = Thinning(self.parameters.keep_every)
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)
         self._writer = RecordingWriter(self.parameters.bag) if self.parameters.bag else None
@@ -160,16 +161,26 @@ def _write(path: Path, text: str) -> None:
         raise RecordingError(f'summary {path} cannot be written: {err.strerror}') from err
 
 
-class _Thinning:
+class Thinning:
     """Chooses every n-th stamp, in the order in which stamps are first seen."""
 
     def __init__(self, every: int) -> None:
         self._every = every
-        self._order: dict[int, int] = {}
+        self._seen = 0
+        self._kept: dict[int, bool] = {}
+
+    def __len__(self) -> int:
+        """Stamps that are remembered."""
+        return len(self._kept)
 
     def keeps(self, stamp_ns: int) -> bool:
         """Whether messages of this stamp are kept."""
-        return self._order.setdefault(stamp_ns, len(self._order)) % self._every == 0
+        if stamp_ns not in self._kept:
+            self._kept[stamp_ns] = self._seen % self._every == 0
+            self._seen += 1
+            if len(self._kept) > _REMEMBERED:
+                del self._kept[next(iter(self._kept))]
+        return self._kept[stamp_ns]
 
 
 def main(args: Sequence[str] | None = None) -> int:

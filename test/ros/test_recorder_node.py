@@ -14,7 +14,7 @@ from support.make_bag import START_NS, camera_info, image
 from support.ros_harness import wait_until
 
 from monodepth2_ros.errors import ConfigError, RecordingError
-from monodepth2_ros.nodes.recorder_node import RecorderNode
+from monodepth2_ros.nodes.recorder_node import RecorderNode, Thinning
 from monodepth2_ros.recordings import cdr, open_recording
 
 
@@ -82,6 +82,14 @@ def test_thinning_keeps_all_that_bears_a_kept_stamp(ros_world, tmp_path):
         for topic in ('/image', '/depth/image'):
             messages = recording.messages([topic])
             assert [cdr.header_stamp_ns(message.data) for message in messages] == kept
+
+
+def test_thinning_remembers_only_the_latest_stamps():
+    thinning = Thinning(3)
+    kept = [thinning.keeps(stamp_of(index)) for index in range(9000)]
+    assert sum(kept) == 3000
+    assert thinning.keeps(stamp_of(8997)) and not thinning.keeps(stamp_of(8998))
+    assert len(thinning) <= 1000
 
 
 def test_a_summary_that_cannot_be_written_is_named(ros_world, tmp_path):
