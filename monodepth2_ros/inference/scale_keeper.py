@@ -266,6 +266,8 @@ class ScaleKeeper:
         key = self._key
         step_ns = 0 if key is None else seen.stamp_ns - key.stamp_ns
         if key is None or not 0 < step_ns <= _LONGEST_STEP_NS or key.camera != seen.camera:
+            if step_ns < 0:  # Time jumped back: their odometry comes no more.
+                self._waiting.clear()
             self._key = seen
             return
         self._settle()

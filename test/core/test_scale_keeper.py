@@ -130,6 +130,18 @@ def test_without_odometry_the_scale_waits_and_says_why() -> None:
     assert keeper.reading.frozen == NO_ODOMETRY
 
 
+def test_a_loop_back_in_time_loses_no_motion_to_those_of_before() -> None:
+    keeper = _keeper(source='odometry')
+    _drive(keeper, 14)
+    # The last frame comes before its odometry, as it does live.
+    keeper.way.add(10**9 + 13 * PERIOD_NS + PERIOD_NS // 2, (13.5 * STEP_M, 0.0, 0.0))
+    keeper.stamp_ns = 10**9 + 14 * PERIOD_NS
+    keeper.watch(_picture(STEP_M * 14), _disparity(), VIEW)
+    before = keeper.measured.frames
+    _drive(keeper, 6)
+    assert keeper.measured.frames > before
+
+
 def test_an_odometry_that_stands_still_gives_no_scale() -> None:
     keeper = _keeper(source='odometry')
     keeper.way.add(0, (0.0, 0.0, 0.0))
