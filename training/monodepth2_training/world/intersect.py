@@ -60,7 +60,7 @@ class Rays:
         )
 
 
-def slab(origin: Scalar, direction: Scalar, half: float) -> tuple[torch.Tensor, torch.Tensor]:
+def slab(origin: Scalar, direction: Scalar, half: Scalar) -> tuple[torch.Tensor, torch.Tensor]:
     """Entry and exit of the space between the planes at -half and +half."""
     inverse = 1.0 / (torch.as_tensor(direction) + _TINY)
     middle = inverse * -origin
@@ -69,7 +69,7 @@ def slab(origin: Scalar, direction: Scalar, half: float) -> tuple[torch.Tensor, 
 
 
 def leaning_slab(
-    origin: Scalar, direction: Scalar, height: Scalar, rise: Scalar, half: float, taper: float
+    origin: Scalar, direction: Scalar, height: Scalar, rise: Scalar, half: Scalar, taper: Scalar
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Entry and exit of |a| <= half - taper * h, along which a and the height h change linearly.
 
@@ -127,7 +127,21 @@ def cylinder(rays: Rays, half: tuple[float, float, float]) -> torch.Tensor:
     return torch.where(inside & (t > 0), t, _FAR)
 
 
-def ellipsoid(rays: Rays, half: tuple[float, float, float]) -> tuple[torch.Tensor, torch.Tensor]:
+def cylinder_span(
+    rays: Rays, radius: Scalar, half_height: Scalar
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Entry and exit of a closed upright cylinder; NaN or exit before entry where rays miss."""
+    a = torch.as_tensor(rays.dx * rays.dx + rays.dy * rays.dy)
+    b = rays.ox * rays.dx + rays.oy * rays.dy
+    c = rays.ox * rays.ox + rays.oy * rays.oy - radius * radius
+    root = torch.sqrt(b * b - a * c)
+    near_z, far_z = slab(rays.oz, rays.dz, half_height)
+    return torch.maximum((-b - root) / a, near_z), torch.minimum((-b + root) / a, far_z)
+
+
+def ellipsoid(
+    rays: Rays, half: tuple[Scalar, Scalar, Scalar]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Front and back hit with an ellipsoid of radii ``half``."""
     dx, dy, dz = rays.dx / half[0], rays.dy / half[1], rays.dz / half[2]
     ox, oy, oz = rays.ox / half[0], rays.oy / half[1], rays.oz / half[2]

@@ -8,12 +8,12 @@ import torch
 
 from monodepth2_training.world import facade_look, object_look, sign_look
 from monodepth2_training.world.ground_look import ground_albedo
+from monodepth2_training.world.moving_shadows import Sunlight
 from monodepth2_training.world.patterns import mix, rgb
 from monodepth2_training.world.scene import Light
 from monodepth2_training.world.sky_look import sky_radiance
 from monodepth2_training.world.snapshot import Snapshot
 from monodepth2_training.world.solids import Material, Solids
-from monodepth2_training.world.sunlight import SunMap
 from monodepth2_training.world.surface import (
     SolidTable,
     SurfacePoints,
@@ -25,6 +25,7 @@ from monodepth2_training.world.textures import TextureStack
 from monodepth2_training.world.tracing import GROUND, SKY, Hits, pavement_side
 
 _BLOB_WITHIN_M, _BLOB_WITHIN_SIZES = 90.0, 100.0
+_PATCH_M = 0.5
 
 _LOOKS = {
     Material.FACADE: facade_look.facade_albedo,
@@ -46,7 +47,7 @@ class Painter:
         moment: Snapshot,
         light: Light,
         textures: TextureStack,
-        sun: SunMap,
+        sun: Sunlight,
         device: torch.device,
     ) -> None:
         """Prepare to paint ``moment`` under ``light``."""
@@ -89,8 +90,11 @@ class Painter:
             within_m = min(_BLOB_WITHIN_M, _BLOB_WITHIN_SIZES * float(parts.half[0, 0]))
             if float(np.hypot(*(parts.centre[0] - view.origin)[:2])) > within_m:
                 continue
-            cover = _shadow_below(parts, x, y)
-            shade, albedo = shade * (1 - cover), albedo * (1 - 0.45 * cover)
+            below = _near(parts, x, y)
+            cover = _shadow_below(parts, x[below], y[below])
+            albedo[:, below] *= 1 - 0.45 * cover
+            if not self._sun.moves:
+                shade[below] *= 1 - cover
         light = self._light(self._sunlight.to_sun[2] * shade, torch.ones_like(x))
         return self._haze(albedo * light, t)
 
@@ -121,6 +125,14 @@ class Painter:
         return mix(radiance, rgb(*light.horizon_colour, t), 1 - torch.exp(-t / light.haze_m))
 
 
+def _near(parts: Solids, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Which points can lie in the soft shadow below a car, int64[M]."""
+    cx, cy, _ = parts.centre[0].tolist()
+    reach = float(np.linalg.norm(parts.half[0, :2])) + _PATCH_M
+    near: torch.Tensor = ((x - cx).abs() < reach) & ((y - cy).abs() < reach)
+    return near.nonzero()[:, 0]
+
+
 def _shadow_below(parts: Solids, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Soft shadow on the ground below a car, float32[N] in [0, 1]."""
     cx, cy, _ = parts.centre[0].tolist()
@@ -129,4 +141,4 @@ def _shadow_below(parts: Solids, x: torch.Tensor, y: torch.Tensor) -> torch.Tens
     forward = ((x - cx) * cos + (y - cy) * sin).abs() - hx
     left = ((y - cy) * cos - (x - cx) * sin).abs() - hy
     outside = torch.hypot(forward.clamp(min=0.0), left.clamp(min=0.0))
-    return (1 - outside / 0.5).clamp(min=0.0)
+    return (1 - outside / _PATCH_M).clamp(min=0.0)

@@ -90,6 +90,7 @@ def plan_world(
         vehicles=vehicles,
         seed=seed % _TEXTURE_SEEDS if variety else seed,
         extent_m=(-_BEHIND_M, end + 120.0),
+        moving_shadows=variety,
     )
     return Plan(scene=scene, ego=ego, moving_instances=tuple(range(first, builder.instances)))
 

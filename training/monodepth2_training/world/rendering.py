@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monodepth2_training.world.lens import Lens
 from monodepth2_training.world.motion_blur import paths_px, smeared
+from monodepth2_training.world.moving_shadows import Sunlight
 from monodepth2_training.world.painting import Painter
 from monodepth2_training.world.raycast import cast
 from monodepth2_training.world.scene import Scene
@@ -70,7 +71,13 @@ class Renderer:
             lens if lens.bends else None,
         )
         view = View.of(camera, T_camera_to_world, rays)
-        painter = Painter(moment, self._scene.light, self._textures, self._sun, self._device)
+        painter = Painter(
+            moment,
+            self._scene.light,
+            self._textures,
+            self._sunlight(moment, T_camera_to_world[:3, 3]),
+            self._device,
+        )
         colours = painter.radiance(view, hits).reshape(3, camera.height, camera.width)
         radiance = soften_outlines(colours, hits.surface).permute(1, 2, 0)
         if exposure.T_end_to_world is not None:
@@ -85,6 +92,10 @@ class Renderer:
             depth_m=hits.t,
             instance=torch.from_numpy(numbers).to(self._device)[hits.surface],
         )
+
+    def _sunlight(self, moment: Snapshot, eye: NDArray[np.float64]) -> Sunlight:
+        casters = moment.moving if self._scene.moving_shadows else ()
+        return Sunlight(self._sun, casters, self._scene.light, eye, self._device)
 
     def _moved_m(self, moment: Snapshot, hits: Hits, seconds: float) -> torch.Tensor | None:
         """How far what each pixel sees moves in some seconds, float32[H, W, 3]."""

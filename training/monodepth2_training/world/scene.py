@@ -99,3 +99,5 @@ class Scene:
     """Textures are drawn from it."""
     extent_m: tuple[float, float] = (-60.0, 400.0)
     """World x between which the street is built."""
+    moving_shadows: bool = False
+    """Whether what moves casts shadows of the sun, and not only a dark patch below."""
