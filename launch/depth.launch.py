@@ -53,6 +53,12 @@ ARGUMENTS = (
         "topic. '{camera}' in it stands for the camera's name.",
     ),
     DeclareLaunchArgument(
+        'odom',
+        default_value='',
+        description="Topic of the vehicle's odometry, for scale_source odometry. Empty: odom in "
+        "the node's namespace, which with `cameras` is that of one camera.",
+    ),
+    DeclareLaunchArgument(
         'image_transport',
         default_value='',
         choices=['', 'raw', 'compressed'],
@@ -212,7 +218,7 @@ def _parameter_overrides(context: LaunchContext) -> dict[str, bool | ParameterVa
 
 
 def _depth_node(context: LaunchContext, camera: Camera) -> Node:
-    overrides = _parameter_overrides(context)
+    overrides, odom = _parameter_overrides(context), _text(context, 'odom')
     return Node(
         package='monodepth2_ros',
         executable='depth_node',
@@ -223,6 +229,7 @@ def _depth_node(context: LaunchContext, camera: Camera) -> Node:
             ('image', camera.image_topic),
             ('image/compressed', f'{camera.image_topic}/compressed'),
             ('camera_info', camera.camera_info_topic),
+            *([('odom', odom)] if odom else []),
         ],
         ros_arguments=['--log-level', _text(context, 'log_level')],
         respawn=_is_set(context, 'respawn'),

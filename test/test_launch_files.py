@@ -61,9 +61,9 @@ def test_a_launch_file_compiles_and_describes_every_argument(path):
 
 
 def test_the_launch_files_take_the_promised_arguments():
-    expected = 'model image camera_info image_transport cameras namespace node_name params_file'
-    expected += ' device autostart use_sim_time log_level respawn respawn_delay rviz rviz_config'
-    expected += ' rviz_fixed_frame use_fastdds_profile'
+    expected = 'model image camera_info odom image_transport cameras namespace node_name'
+    expected += ' params_file device autostart use_sim_time log_level respawn respawn_delay rviz'
+    expected += ' rviz_config rviz_fixed_frame use_fastdds_profile'
     assert set(declared(DEPTH)) == set(expected.split())
     assert {'recording', 'rate', 'loop', 'start', 'duration'} <= set(declared(DEMO))
     assert not set(declared(DEMO)) & set(declared(DEPTH))
@@ -174,6 +174,14 @@ def test_every_camera_gets_a_process_in_its_namespace(start):
         '/drivers/front/camera_info',
         '/drivers/rear/camera_info',
     ]
+
+
+@needs_launch
+def test_all_cameras_hear_the_odometry_of_their_vehicle(start):
+    nodes = start(DEPTH, cameras='front,rear', odom='/car/odometry')
+    assert [node.remaps['odom'] for node in nodes] == ['/car/odometry'] * 2
+    (node,) = start(DEPTH)
+    assert 'odom' not in node.remaps
 
 
 @needs_launch
