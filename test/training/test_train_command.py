@@ -9,12 +9,10 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -36,30 +34,21 @@ from monodepth2_training.data.sampling import EpochSampler
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.module import DepthTraining
 from monodepth2_training.run.log import read_metrics
+from support import warm_processes
 from support.tiny_store import BASELINE_M, write_tiny_store
 from support.tiny_training import LIGHT, tiny_config
 
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.model_file import Model, load_model
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {
-    'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "training"}',
-    'PATH': os.environ['PATH'],
-    'OMP_NUM_THREADS': '1',
-}
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
 PATIENCE_S = 120.0
 STEREO = ('mode=stereo', 'triplets.validation=0', 'optimisation.batch_size=3')
 """No pose network and no validation: a step of this takes a fraction of a second."""
 STEPS = 6
 """Steps of an epoch of it."""
-WITHOUT_REPORT = """
-import sys
-from monodepth2_training import cli
-from monodepth2_training.commands import train
-train._write_report = lambda *_: ''
-sys.exit(cli.main())
-"""
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -83,6 +72,11 @@ def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope='module')
+def _warm() -> None:
+    warm_processes.warm_up()
+
+
+@pytest.fixture(scope='module')
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp('store')
     yield write_tiny_store(folder / 'pair', frames=9, stereo=True)
@@ -98,23 +92,13 @@ def _arguments(out: Path, *sources: Path, settings: tuple[str, ...] = ()) -> lis
     ]
 
 
-def _start(arguments: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, '-m', 'monodepth2_training.cli', *arguments],
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def _wait_for(condition: Callable[[], bool], process: ForkServerProcess, said: Path) -> None:
     """Wait until something is true; a process that ends before fails the test with its words."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
-        if process.poll() is not None or time.monotonic() > deadline_s:
+        if process.exitcode is not None or time.monotonic() > deadline_s:
             process.kill()
-            pytest.fail(f'ended with {process.returncode}: {process.communicate()}')
+            pytest.fail(f'ended with {process.exitcode}: {said.read_text()}')
         time.sleep(0.02)
 
 
@@ -128,7 +112,7 @@ def _files(out: Path) -> list[str]:
     return sorted(path.name for path in (out / 'checkpoints').iterdir())
 
 
-@pytest.mark.usefixtures('_no_report')
+@pytest.mark.usefixtures('_no_report', '_warm')
 def test_ctrl_c_kill_and_resume_end_in_the_weights_of_an_undisturbed_run(
     store: Path, tmp_path: Path
 ) -> None:
@@ -136,22 +120,24 @@ def test_ctrl_c_kill_and_resume_end_in_the_weights_of_an_undisturbed_run(
     assert cli.main(_arguments(tmp_path / 'whole', store, settings=settings)) == 0
     out = tmp_path / 'parts'
 
-    process = _start(_arguments(out, store, settings=settings))
-    _wait_for(lambda: _steps(out) >= 2, process)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
-    assert f'go on with: monodepth2 train --out {out} --resume' in said
+    said = tmp_path / 'said.txt'
+    process = warm_processes.start(_arguments(out, store, settings=settings), said)
+    _wait_for(lambda: _steps(out) >= 2, process, said)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(PATIENCE_S)
+    assert process.exitcode == 130
+    assert f'go on with: monodepth2 train --out {out} --resume' in said.read_text()
     (left,) = _files(out)
     assert left.startswith('epoch_0000_step_')
 
-    process = _start(['train', '--out', str(out), '--resume', '--device', 'cpu'])
-    _wait_for(lambda: _steps(out) >= STEPS + 2, process)
+    resume = ['train', '--out', str(out), '--resume', '--device', 'cpu']
+    process = warm_processes.start(resume, said)
+    _wait_for(lambda: _steps(out) >= STEPS + 2, process, said)
     process.kill()
-    process.communicate(timeout=PATIENCE_S)
+    process.join(PATIENCE_S)
     assert 'epoch_0001.ckpt' in _files(out)
 
-    assert cli.main(['train', '--out', str(out), '--resume', '--device', 'cpu']) == 0
+    assert cli.main(resume) == 0
     whole, parts = (load_model(run / 'model.safetensors') for run in (tmp_path / 'whole', out))
     assert whole.sha256 == parts.sha256
     _assert_metric(whole)
@@ -196,25 +182,18 @@ def test_a_kill_in_the_middle_of_a_save_never_costs_the_checkpoint_before(tmp_pa
     assert cut > 5
 
 
+@pytest.mark.usefixtures('_warm')
 def test_two_processes_compute_the_mean_of_the_gradients_of_their_halves(
     store: Path, tmp_path: Path
 ) -> None:
     samples = 18
     settings = (*STEREO[:2], f'optimisation.batch_size={samples // 2}', 'optimisation.epochs=1')
-    program, out = tmp_path / 'without_report.py', tmp_path / 'run'
-    program.write_text(WITHOUT_REPORT)
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
-    command += ['--nproc-per-node', '2', str(program)]
-    done = subprocess.run(
-        [*command, *_arguments(out, store, settings=settings), '--json'],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout)['steps'] == 1
+    out = tmp_path / 'run'
+    arguments = [*_arguments(out, store, settings=settings), '--json']
+    assert warm_processes.start_two(arguments, tmp_path) == {0: 0, 1: 0}
+    first, second = ((tmp_path / f'{rank}.out').read_text() for rank in range(2))
+    assert json.loads(first)['steps'] == 1
+    assert not second
     # After one step Adam's first moment is (1 - beta1) = 0.1 times the gradient.
     checkpoint = load_checkpoint(out / 'checkpoints' / 'epoch_0001.ckpt')
     moments = checkpoint['optimizer_states'][0]['state']
