@@ -33,6 +33,7 @@ from monodepth2_ros.recordings.progress import Progress, Tally
 _SPIN_FROM_S = 0.005
 _CLOCK_PERIOD_S = 0.01
 _ACK_TIMEOUT_S = 5.0
+_LONE_FRAME_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +114,19 @@ class PlayerNode(Node):
         self._wait_for_subscribers()
         self.tally = Tally(time.monotonic())
         while self.context.ok():
+            before = self.tally.frames
             self._play_once()
             self._say_notes(self._recording)
             if not self.parameters.loop:
                 break
+            self._spin_for(self._pause_s(self.tally.frames - before))
         self._wait_until_received()
+
+    def _pause_s(self, frames: int) -> float:
+        """From the last of a pass's frames to the first of the next: their mean interval."""
+        lone = frames < 2 or self.clip.duration_s == 0.0
+        recorded_s = _LONE_FRAME_S if lone else self.clip.duration_s / (frames - 1)
+        return recorded_s / self.parameters.rate
 
     def destroy_node(self) -> None:
         """Close the recording, then the node."""

@@ -124,6 +124,21 @@ def test_a_loop_starts_over_until_ros_shuts_down(ros_world, player, bag):
     assert stamps(images).count(START_NS) >= 2
 
 
+def test_a_loop_over_a_single_frame_is_no_flood(ros_world, player, tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.write('/camera/image_raw', START_NS, image(0, START_NS))
+    images = ros_world.listen(Image, 'image')
+    node = player(tmp_path / 'bag', camera='auto', loop=True, wait_for_subscribers=1)
+    thread = threading.Thread(target=node.run)
+    thread.start()
+    images.wait_count(4)
+    node.context.try_shutdown()
+    thread.join(10.0)
+    elapsed_s = node.tally.last_clock_s - node.tally.started_clock_s
+    assert node.tally.frames <= 1 + elapsed_s / 0.1
+
+
 def test_only_the_listed_topics_are_played(ros_world, player, bag):
     node = player(bag, rate=50.0, topics=['/camera/camera_info'])
     node.run()
