@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +24,7 @@ from monodepth2_training.report.poses import PredictedStep, compare_poses
 from monodepth2_training.report.trend import FALLING, LEVEL, RISING, SHORT, trend
 from monodepth2_training.report.verdict import verdict
 from support.finished_run import write_finished_run
+from support.tiny_encoder import use_tiny_encoder
 
 from monodepth2_ros.errors import TrainingError
 from monodepth2_ros.geometry.poses import pose_matrices
@@ -93,6 +95,13 @@ class _Page(HTMLParser):
 def _report(path: Path) -> tuple[_Page, str]:
     text = write_report(path).read_text(encoding='utf-8')
     return _Page(text), text
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _tiny_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny_encoder(patch)
+        yield
 
 
 @pytest.fixture(scope='module')

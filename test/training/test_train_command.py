@@ -35,6 +35,7 @@ from monodepth2_training.data.triplets import make_split
 from monodepth2_training.module import DepthTraining
 from monodepth2_training.run.log import read_metrics
 from support import warm_processes
+from support.tiny_encoder import use_tiny_encoder
 from support.tiny_store import BASELINE_M, write_tiny_store
 from support.tiny_training import LIGHT, tiny_config
 
@@ -69,6 +70,12 @@ def _leave_no_large_files(tmp_path: Path) -> Iterator[None]:
 def _no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """The report of a run in this process is not written: it takes as long as the training."""
     monkeypatch.setattr('monodepth2_training.commands.train._write_report', lambda *_: '')
+
+
+@pytest.fixture
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of this process are tiny."""
+    use_tiny_encoder(monkeypatch)
 
 
 @pytest.fixture(scope='module')
@@ -255,7 +262,7 @@ def test_a_bag_becomes_a_model_file_that_the_node_runs(
     assert np.isfinite(depth).all()
 
 
-@pytest.mark.usefixtures('_no_report')
+@pytest.mark.usefixtures('_no_report', '_tiny')
 def test_odometry_in_the_bag_makes_a_model_in_metres(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
