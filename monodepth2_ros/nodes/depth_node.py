@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import signal
 import sys
 import threading
 import time
@@ -29,6 +28,7 @@ from monodepth2_ros.frame_monitor import FrameMonitor
 from monodepth2_ros.nodes import diagnostics
 from monodepth2_ros.nodes.depth_session import DepthSession
 from monodepth2_ros.nodes.frame_processor import Surroundings
+from monodepth2_ros.nodes.interrupts import leave_interrupts_to_ros
 from monodepth2_ros.nodes.parameter_server import ParameterServer
 from monodepth2_ros.nodes.quality_of_service import QosWatch
 from monodepth2_ros.nodes.self_check import SelfCheck
@@ -230,9 +230,7 @@ class DepthNode(LifecycleNode):
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the node until it is told to end; exit code 1 asks for a restart of the process."""
     faulthandler.enable()
-    # rclpy's own handler ends the spinning. A KeyboardInterrupt beside it could come anywhere, and
-    # twice: a launch file passes on the signal that the terminal has sent already.
-    signal.signal(signal.SIGINT, lambda number, frame: None)
+    leave_interrupts_to_ros()
     node: DepthNode | None = None
     try:
         rclpy.init(args=args)

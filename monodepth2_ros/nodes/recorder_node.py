@@ -21,6 +21,7 @@ from rclpy.node import Node
 from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.nodes.declaration import read_once
+from monodepth2_ros.nodes.interrupts import leave_interrupts_to_ros
 from monodepth2_ros.nodes.message_types import listening_qos, message_class
 from monodepth2_ros.nodes.parameter_table import parameter
 from monodepth2_ros.recordings import RecordingWriter, cdr
@@ -185,12 +186,13 @@ class Thinning:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Record; 0 when the bag is complete, 1 when it or a parameter is bad."""
+    leave_interrupts_to_ros()
     rclpy.init(args=args)
     try:
         node = RecorderNode()
         try:
             node.run()
-        except (KeyboardInterrupt, ExternalShutdownException):
+        except ExternalShutdownException:
             pass
         finally:
             node.finish()
