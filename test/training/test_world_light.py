@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shadows of what moves: where they fall, under which sky, and that truth stays what it was."""
+"""Shadows of what moves, and lamps at dusk: where they are, and that truth stays what it was."""
 
 from dataclasses import replace
 
@@ -25,10 +25,16 @@ OVERCAST = replace(
 )
 
 
-def scene_with_car(light: Light) -> Scene:
+DUSK = replace(OVERCAST, sun_colour=(0.0, 0.0, 0.0), sky_colour=(0.15, 0.16, 0.2), lit_windows=0.4)
+DUSK_SEED = 39
+GOLDEN_DEPTH_M = (np.inf, np.inf, 53.728474, 5.9873033)
+GOLDEN_PLACE_M = (42.28791362, 3.24497686, 1.93914717)
+
+
+def scene_with_car(light: Light, *, driven: bool = True) -> Scene:
     """A straight street on which a car stands 9 m ahead of the camera."""
     path = StreetPath(amplitudes_m=(0.0, 0.0), lengths_m=(300.0, 120.0), phases=(0.0, 0.0))
-    parts = Solids.of(car_parts(MODELS[0], (0.5, 0.5, 0.5), 2))
+    parts = Solids.of(car_parts(MODELS[0], (0.5, 0.5, 0.5), 2, driven=driven))
     here = np.array([9.0, 9.0])
     car = car_on_street(path, parts, np.array([0.0, 1.0]), here, 0.0)
     return Scene(
@@ -102,3 +108,59 @@ def test_only_drives_with_variety_have_shadows_of_what_moves():
     few = DriveSettings(frames=2, width=32, height=32)
     assert not Drive(few, CPU).scene.moving_shadows
     assert Drive(replace(few, variety=True), CPU).scene.moving_shadows
+
+
+def test_tail_lamps_of_a_driven_car_shine_red_at_dusk_alone():
+    at_dusk, parked, by_day = (
+        rendered(scene).radiance
+        for scene in (
+            scene_with_car(DUSK),
+            scene_with_car(DUSK, driven=False),
+            scene_with_car(replace(DUSK, lit_windows=0.0)),
+        )
+    )
+    assert torch.equal(parked, by_day)
+    shines = (at_dusk - parked).max(dim=-1).values > 0.1
+    assert 4 < int(shines.sum()) < 60
+    red, green, _ = at_dusk[shines].mean(dim=0)
+    assert red > 4 * green
+
+
+@pytest.fixture(scope='module')
+def dusk() -> Drive:
+    settings = DriveSettings(
+        frames=60, width=320, height=112, seed=DUSK_SEED, rate_hz=4, variety=True
+    )
+    return Drive(settings, CPU)
+
+
+def with_lit_windows(drive: Drive, share: float) -> Rendering:
+    light = replace(drive.scene.light, lit_windows=share)
+    renderer = Renderer(replace(drive.scene, light=light, vehicles=()), CPU)
+    return renderer.render(drive.rig.lens, drive._exposure(6.0))
+
+
+def test_some_windows_are_lit_at_dusk_and_stay_so_when_more_are(dusk: Drive):
+    assert 0.15 <= dusk.scene.light.lit_windows <= 0.5
+    none, some, more = (
+        with_lit_windows(dusk, share).radiance.mean(dim=-1) for share in (0.0, 0.3, 0.6)
+    )
+    lit_some, lit_more = (picture > none + 0.03 for picture in (some, more))
+    assert 0.002 < float(lit_some.float().mean()) < float(lit_more.float().mean()) < 0.2
+    assert not (lit_some & ~lit_more).any()
+    assert float((some - none).min()) > -1e-5
+
+
+def test_lamps_leave_depth_and_masks_as_they_are(dusk: Drive):
+    dark, lit = (with_lit_windows(dusk, share) for share in (0.0, 0.6))
+    assert torch.equal(dark.depth_m, lit.depth_m)
+    assert torch.equal(dark.instance, lit.instance)
+
+
+def test_drives_at_dusk_have_the_truth_of_earlier_versions(dusk: Drive):
+    frame = dusk.frame(24)
+    assert frame.depth_m[::28, 160] == pytest.approx(GOLDEN_DEPTH_M, rel=1e-4)
+    assert frame.T_camera_to_odom[:3, 3] == pytest.approx(GOLDEN_PLACE_M, abs=1e-6)
+    sky, ground = (int((frame.instance == number).sum()) for number in (0, 1))
+    assert (sky, ground) == pytest.approx((3771, 11937), abs=5)
+    assert (dusk.moving_instances[0], dusk.moving_instances[-1]) == (380, 421)

@@ -10,6 +10,8 @@ from monodepth2_training.world.surface import FACE_Z, SolidTable, SurfacePoints
 from monodepth2_training.world.textures import Texture, TextureStack
 
 _FRAME_M = 0.11
+_ROOM = 0.16
+"""Radiance of a lit room, a fifth of a white wall's under an overcast sky."""
 
 
 def facade_albedo(
@@ -48,17 +50,13 @@ def _windows(
     points: SurfacePoints, table: SolidTable
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Share of window with its frame, colour of the panes, share of panes."""
-    solid, u, v, du, dv = points.solid, points.u, points.v, points.du, points.dv
-    along_y = points.face == 0
-    half = torch.where(along_y, table.get('hy', solid), table.get('hx', solid))
+    solid, v, du, dv = points.solid, points.v, points.du, points.dv
     pitch, storey = table.get('detail_0', solid), table.get('detail_1', solid)
-    share, seed = table.get('detail_2', solid), table.get('seed', solid)
-    columns = torch.floor((2 * half - 0.8) / pitch)
-    offset = u + columns * pitch / 2
-    column, level = torch.floor(offset / pitch), torch.floor(v / storey)
+    share = table.get('detail_2', solid)
+    offset, columns, column, level = _cells(points, table)
     within = band(offset, 0.0, columns * pitch, du)
     ground = level == 0
-    door = ground & (column == torch.floor(hashed(seed, seed, seed) * columns))
+    door = _is_door(points, table)
     shop = ground & (table.get('detail_3', solid) >= 2)
     width = torch.where(shop, pitch * 0.84, pitch * share).clamp(max=1.9)
     width = torch.where(door, 1.15, width)
@@ -78,6 +76,45 @@ def _windows(
         _glass(points, table, column, level, door),
         inner * within * inside,
     )
+
+
+def _cells(
+    points: SurfacePoints, table: SolidTable
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Distance along the rows of windows, how many a row has, and which column and storey."""
+    solid = points.solid
+    half = torch.where(points.face == 0, table.get('hy', solid), table.get('hx', solid))
+    pitch = table.get('detail_0', solid)
+    columns = torch.floor((2 * half - 0.8) / pitch)
+    offset = points.u + columns * pitch / 2
+    level = torch.floor(points.v / table.get('detail_1', solid))
+    return offset, columns, torch.floor(offset / pitch), level
+
+
+def _is_door(points: SurfacePoints, table: SolidTable) -> torch.Tensor:
+    _, columns, column, level = _cells(points, table)
+    seed = table.get('seed', points.solid)
+    return (level == 0) & (column == torch.floor(hashed(seed, seed, seed) * columns))
+
+
+def facade_glow(points: SurfacePoints, table: SolidTable, share: float) -> torch.Tensor:
+    """Light from the rooms behind a ``share`` of the windows, float32[3, N] linear radiance."""
+    _, _, column, level = _cells(points, table)
+    burning = hashed(column + 101, level, table.get('seed', points.solid)) < share
+    index = (burning & (points.face != FACE_Z)).nonzero(as_tuple=True)[0]
+    glow = torch.zeros((3, len(column)), device=column.device)
+    return glow.index_copy_(1, index, _room_light(points.part(index), table))
+
+
+def _room_light(points: SurfacePoints, table: SolidTable) -> torch.Tensor:
+    """Light from the rooms behind windows that are all lit, float32[3, N]."""
+    _, _, column, level = _cells(points, table)
+    _, _, pane = _windows(points, table)
+    mood = hashed(column, level + 57, table.get('seed', points.solid))
+    colour = mix(rgb(1.0, 0.60, 0.26, mood), rgb(1.0, 0.88, 0.68, mood), mood)
+    height = points.v / table.get('detail_1', points.solid) - level
+    brightness = _ROOM * (0.5 + mood) * (0.4 + 0.9 * height)
+    return colour * (brightness * pane * ~_is_door(points, table))
 
 
 def _pane(

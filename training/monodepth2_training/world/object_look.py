@@ -11,6 +11,7 @@ from monodepth2_training.world.textures import Texture, TextureStack
 from monodepth2_training.world.tracing import crown_coordinates
 
 _WHEEL_M = 0.33
+_HEADLAMP, _TAIL_LAMP = (2.4, 2.2, 1.8), (0.50, 0.012, 0.008)
 
 
 def car_body_albedo(
@@ -58,13 +59,27 @@ def _car_side(
 def _car_end(points: SurfacePoints, colour: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
     u, v, du, dv = points.u, points.v, points.du, points.dv
     front = points.local[0] > 0
-    lamp = band(u.abs(), width * 0.58, width - 0.10, du) * band(v, 0.56, 0.74, dv)
+    lamp = _lamps(points, width)
     white, red = rgb(0.75, 0.75, 0.70, u), rgb(0.42, 0.015, 0.015, u)
     colour = mix(colour, torch.where(front, white, red), lamp)
     grille = band(u.abs(), -1.0, width * 0.5, du) * band(v, 0.54, 0.70, dv) * front
     colour = mix(colour, rgb(0.03, 0.03, 0.03, u), grille)
     plate = band(u.abs(), -1.0, 0.26, du) * band(v, 0.38, 0.49, dv)
     return mix(colour, rgb(0.70, 0.70, 0.66, u), plate)
+
+
+def _lamps(points: SurfacePoints, width: torch.Tensor) -> torch.Tensor:
+    """Share of lamp on a car's end, float32[N]."""
+    across = band(points.u.abs(), width * 0.58, width - 0.10, points.du)
+    return across * band(points.v, 0.56, 0.74, points.dv)
+
+
+def car_body_glow(points: SurfacePoints, table: SolidTable) -> torch.Tensor:
+    """Light of the lamps of cars that are driven, float32[3, N] linear radiance."""
+    burning = _lamps(points, table.get('hy', points.solid)) * table.get('detail_0', points.solid)
+    front = points.local[0] > 0
+    colour = torch.where(front, rgb(*_HEADLAMP, points.u), rgb(*_TAIL_LAMP, points.u))
+    return colour * (burning * (points.face == FACE_X))
 
 
 def car_cabin_albedo(

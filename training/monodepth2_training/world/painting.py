@@ -113,8 +113,23 @@ class Painter:
         # A little off the surface, so that it does not shade itself.
         reach = 0.25
         lit = self._sun.lit(points.x + reach * nx, points.y + reach * ny, points.z + reach * nz)
-        light = self._light(facing * lit, 0.72 + 0.28 * nz)
-        return self._haze(albedo * light, t)
+        radiance = albedo * self._light(facing * lit, 0.72 + 0.28 * nz)
+        if self._sunlight.lit_windows:
+            self._add_lamps(radiance, points)
+        return self._haze(radiance, t)
+
+    def _add_lamps(self, radiance: torch.Tensor, points: SurfacePoints) -> None:
+        """Add to float32[3, N] what shines by itself."""
+        material = self._table.get('material', points.solid)
+        walls, cars = (
+            (material == float(kind)).nonzero(as_tuple=True)[0]
+            for kind in (Material.FACADE, Material.CAR_BODY)
+        )
+        share = self._sunlight.lit_windows
+        windows = facade_look.facade_glow(points.part(walls), self._table, share)
+        radiance.index_add_(1, walls, windows)
+        lamps = object_look.car_body_glow(points.part(cars), self._table)
+        radiance.index_add_(1, cars, lamps)
 
     def _light(self, sun: torch.Tensor, sky: torch.Tensor) -> torch.Tensor:
         light = self._sunlight

@@ -215,4 +215,4 @@ def _crossing_cars(
 def _random_car(builder: StreetBuilder, rng: np.random.Generator) -> Solids:
     model = MODELS[int(rng.integers(len(MODELS)))]
     paint = PAINTS[int(rng.integers(len(PAINTS)))]
-    return Solids.of(car_parts(model, paint, builder.new_instance()))
+    return Solids.of(car_parts(model, paint, builder.new_instance(), driven=True))

@@ -34,6 +34,8 @@ class Light:
     """Linear RGB of the clear sky above."""
     cloud_colour: tuple[float, float, float] = (0.98, 0.98, 1.0)
     """Linear RGB of thin clouds."""
+    lit_windows: float = 0.0
+    """Share of windows behind which lamps burn; above 0, cars on the move have theirs on."""
 
     @property
     def to_sun(self) -> tuple[float, float, float]:

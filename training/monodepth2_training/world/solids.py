@@ -62,7 +62,8 @@ class Solid:
     """Second colour: window frames, lights."""
     detail: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """Material parameters; for a facade: window pitch, storey height, window share, style; for a
-    sign: its kind, and the side of x from which its front is seen."""
+    sign: its kind, and the side of x from which its front is seen; for a car's body: 1 if it has
+    its lamps on when it is dark."""
     seed: int = 0
     """Varies the pattern from solid to solid."""
     instance: int = 0

@@ -83,7 +83,9 @@ MODELS = (
 """Saloon, small car, estate, SUV, van."""
 
 
-def car_parts(model: CarModel, paint: tuple[float, float, float], instance: int) -> list[Solid]:
+def car_parts(
+    model: CarModel, paint: tuple[float, float, float], instance: int, *, driven: bool = False
+) -> list[Solid]:
     """Body and cabin in the car's own axes (x forward, y left, z up, origin on the ground)."""
     body_half = model.body_height_m / 2
     cabin_half = model.cabin_height_m / 2
@@ -95,6 +97,7 @@ def car_parts(model: CarModel, paint: tuple[float, float, float], instance: int)
         taper=(0.10, 0.05),
         material=Material.CAR_BODY,
         colour=paint,
+        detail=(float(driven), 0.0, 0.0, 0.0),
         instance=instance,
     )
     cabin = Solid(

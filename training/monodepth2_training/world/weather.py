@@ -83,6 +83,7 @@ def _dusk(rng: np.random.Generator) -> Light:
         horizon_colour=_scaled((0.20, 0.16, 0.16), level),
         zenith_colour=_scaled((0.05, 0.08, 0.16), level),
         cloud_colour=_scaled((0.15, 0.13, 0.15), level),
+        lit_windows=float(rng.uniform(0.15, 0.5)),
     )
 
 
