@@ -75,8 +75,8 @@ class ScaleSettings:
             )
         if self.source == 'fixed' and not self.fixed > 0.0:
             raise ConfigError(
-                'scale_source is fixed but scale is 0: set scale to metres per network unit in '
-                'the same call'
+                'scale_source is fixed but scale is 0: set scale to metres per network unit '
+                'first, or in the same call'
             )
 
 
