@@ -85,7 +85,7 @@ class _Casters:
         self._start, map_ = _map_of_feet(low, high)
         self._columns = map_.shape[1]
         self._map = torch.from_numpy(map_.reshape(-1)).to(device)
-        bounds = np.concatenate([low, high], axis=1).T[:, :, None].astype(np.float32)
+        bounds = np.ascontiguousarray(np.concatenate([low, high], axis=1).T, np.float32)
         self._bounds = torch.from_numpy(bounds).to(device)
         self._table = SolidTable(solids, device)
         self._shape = torch.from_numpy(solids.shape).to(device)
@@ -94,14 +94,27 @@ class _Casters:
         """Share of sunlight that is kept from points, float32[N] in [0, 1]."""
         foot_x, foot_y = x - z * float(self._lean[0]), y - z * float(self._lean[1])
         point = self._on_map(foot_x, foot_y).nonzero(as_tuple=True)[0]
-        x0, y0, x1, y1 = self._bounds
-        foot_x, foot_y = foot_x[point], foot_y[point]
-        inside = (foot_x > x0) & (foot_x < x1) & (foot_y > y0) & (foot_y < y1)
-        solid, which = inside.nonzero(as_tuple=True)
+        solid, which = self._pairs(foot_x[point], foot_y[point])
         point = point[which]
         thickness = self._thickness(solid, x[point], y[point], z[point])
         thickest = torch.zeros_like(x).scatter_reduce_(0, point, thickness, 'amax')
         return (thickest / _OPAQUE_M).clamp_(max=1.0)
+
+    def _pairs(
+        self, foot_x: torch.Tensor, foot_y: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Solids, int64[M], and the points with feet in their bounds, one pair after the other."""
+        x0, y0, x1, y1 = self._bounds
+        foot_x, order = foot_x.sort()
+        first = torch.searchsorted(foot_x, x0)
+        count = torch.searchsorted(foot_x, x1) - first
+        solid = torch.repeat_interleave(count)
+        # The k-th of all pairs is the (k - those of the solids before)-th of its solid.
+        skip = (first - count.cumsum(0) + count)[solid]
+        which = order[torch.arange(len(solid), device=skip.device) + skip]
+        y = foot_y[which]
+        inside = ((y > y0[solid]) & (y < y1[solid])).nonzero(as_tuple=True)[0]
+        return solid[inside], which[inside]
 
     def _on_map(self, foot_x: torch.Tensor, foot_y: torch.Tensor) -> torch.Tensor:
         rows = len(self._map) // self._columns
