@@ -103,7 +103,7 @@ class DepthNode(LifecycleNode):
                 surroundings=self._surroundings(),
                 keeper=self._keeper,
             )
-        except (Monodepth2Error, OSError, RuntimeError, TimeoutError) as err:
+        except Exception as err:
             return self._fail('configure', err)
         self._failure = None
         self.session.enabled = self._enabled
@@ -116,7 +116,7 @@ class DepthNode(LifecycleNode):
             return _FAILURE
         try:
             self.session.open()
-        except Monodepth2Error as err:
+        except Exception as err:
             return self._fail('activate', err)
         self._failure = None
         self._active = True
@@ -161,7 +161,9 @@ class DepthNode(LifecycleNode):
         return session.close()
 
     def _fail(self, transition: str, err: Exception) -> TransitionCallbackReturn:
-        self._failure = f'{transition} failed: {err}'
+        # Of an error that left a transition rclpy would say nothing.
+        name = '' if isinstance(err, Monodepth2Error) else f'{type(err).__name__}: '
+        self._failure = f'{transition} failed: {name}{err}'
         if rclpy.ok(context=self.context):
             self.get_logger().error(self._failure)
         return _FAILURE

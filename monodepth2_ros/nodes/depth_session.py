@@ -140,10 +140,10 @@ class DepthSession:
             self.processor = self._worker.run(
                 lambda: self._load(keeper), keep_waiting=surroundings.running
             )
+            self.scale = ScaleTopics(node, lambda: self.processor.keeper)
         except BaseException:
             self._end()
             raise
-        self.scale = ScaleTopics(node, lambda: self.processor.keeper)
 
     def _load(self, keeper: ScaleKeeper | None) -> FrameProcessor:
         return FrameProcessor(

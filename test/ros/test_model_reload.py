@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from support.depth_world import SUCCESS, answer
 from support.ros_camera import camera_info, image
@@ -13,6 +16,8 @@ from support.tiny_model import write_tiny_model
 from monodepth2_ros.errors import DeviceError, ModelFileError
 from monodepth2_ros.monitoring import Drop
 from monodepth2_ros.nodes import depth_session
+
+FAILURE = TransitionCallbackReturn.FAILURE
 
 
 def send_one_by_one(camera, node, cause, count):
@@ -102,6 +107,24 @@ def test_a_model_that_cannot_be_loaded_again_ends_the_process(
     send_one_by_one(camera, node, Drop.FAILED, 40)
     wait_until(node.finished.is_set)
     assert node.exit_code == 1
+
+
+@pytest.mark.parametrize('broken', ['load', 'ScaleTopics'])
+def test_an_error_that_nobody_expected_fails_the_configuration_with_its_name(
+    depth_world, tiny_model, monkeypatch, broken
+):
+    def fail(*arguments):
+        raise ValueError('odd')
+
+    node = depth_world.start(active=False, model=tiny_model)
+    with monkeypatch.context() as patch:
+        patch.setattr(depth_session, broken, fail)
+        assert depth_world.spinner.run(node.trigger_configure) == FAILURE
+    status = depth_world.status(lambda status: status.level == b'\x02')
+    assert 'configure failed: ValueError: odd' in status.message
+    assert 'depth' not in {thread.name for thread in threading.enumerate()}
+    assert '/depth/image' not in {each.topic_name for each in node.publishers}
+    assert depth_world.spinner.run(node.trigger_configure) == SUCCESS
 
 
 def test_what_is_set_while_the_model_is_reloaded_holds(depth_world, tiny_model, monkeypatch):
