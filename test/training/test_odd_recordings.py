@@ -31,12 +31,16 @@ NO_MODEL = {
 pytestmark = pytest.mark.skipif(not BAGS.is_dir(), reason=f'{BAGS} is not beside the project')
 
 
+@pytest.fixture(scope='module')
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_tiny_model(tmp_path_factory.mktemp('model') / 'tiny.safetensors'))
+
+
 @pytest.mark.parametrize('name', WHY)
 @pytest.mark.parametrize('verb', ['evaluate', 'extract', 'predict', 'info'])
 def test_an_odd_file_is_refused_in_one_clear_line(
-    verb: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: str, name: str, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = str(write_tiny_model(tmp_path / 'tiny.safetensors'))
     bag, out = str(BAGS / name), str(tmp_path / 'out')
     words = {
         'evaluate': ['--model', model, '--bag', bag],

@@ -17,9 +17,10 @@ from support import md2_weights
 
 from monodepth2_ros.geometry.calibration_file import save_calibration
 from monodepth2_ros.geometry.camera import CameraCalibration
-from monodepth2_ros.md2_checkpoint import STEREO_SCALE, import_md2
-from monodepth2_ros.model_description import TrainingCamera
+from monodepth2_ros.md2_checkpoint import STEREO_SCALE
+from monodepth2_ros.model_description import ModelDescription, TrainingCamera
 from monodepth2_ros.model_file import load_model, save_model
+from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
 from monodepth2_ros.recordings import RecordingWriter, cdr
 
 HEIGHT, WIDTH = 50, 120
@@ -35,7 +36,10 @@ DISTORTED = CameraCalibration(
 @pytest.fixture(scope='module')
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     folder = tmp_path_factory.mktemp('models')
-    description, state, _ = import_md2(md2_weights.write_checkpoint(folder / 'md2'))
+    light = DepthNetConfig(encoder='efficientnet_lite0', width=96, height=64)
+    description = ModelDescription(network=light, resize='lanczos')
+    torch.manual_seed(0)
+    state = DepthNet(light).state_dict()
     files = {name: folder / f'{name}.safetensors' for name in ('relative', 'metric')}
     save_model(files['relative'], description, state)
     save_model(files['metric'], replace(description, scale=STEREO_SCALE), state)
