@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 def write_tiny_model(
     path: Path,
     *,
+    encoder: str = 'resnet18',
     width: int = 96,
     height: int = 64,
     scale: Scale | None = None,
     camera: TrainingCamera | None = None,
 ) -> Path:
-    """Write a seeded, untrained resnet18 model for ``width`` x ``height`` inputs."""
+    """Write a seeded, untrained model for ``width`` x ``height`` inputs.
+
+    ``efficientnet_lite0`` has a third of the weights to write, to hash and to read.
+    """
     torch.manual_seed(7)
-    config = DepthNetConfig(encoder='resnet18', width=width, height=height)
+    config = DepthNetConfig(encoder=encoder, width=width, height=height)
     description = ModelDescription(network=config, scale=scale, camera=camera)
     save_model(path, description, DepthNet(config).state_dict())
     return path

@@ -30,7 +30,8 @@ from monodepth2_ros.recordings.messages import (
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give an untrained model that believes in metres."""
     path = tmp_path_factory.mktemp('model') / 'tiny.safetensors'
-    return write_tiny_model(path, scale=Scale(value=20.0, spread=0.0, frames=0, method='test'))
+    scale = Scale(value=20.0, spread=0.0, frames=0, method='test')
+    return write_tiny_model(path, encoder='efficientnet_lite0', scale=scale)
 
 
 def evaluate(model: Path, bag: Path, *options: str, capsys: pytest.CaptureFixture[str]) -> dict:
@@ -89,6 +90,7 @@ def test_metres_are_those_that_the_node_gives_through_a_camera_of_twice_the_foca
     files = [
         write_tiny_model(
             tmp_path / f'{value:g}.safetensors',
+            encoder='efficientnet_lite0',
             scale=Scale(value=value, spread=0.0, frames=0, method='test'),
             camera=TrainingCamera(camera=camera),
         )

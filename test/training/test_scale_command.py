@@ -32,7 +32,8 @@ def _measured(method: str, value: float) -> Measured:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     old = Scale(value=3.0, spread=0.5, frames=2, method='guessed')
-    return write_tiny_model(tmp_path / 'model.safetensors', scale=old)
+    path = tmp_path / 'model.safetensors'
+    return write_tiny_model(path, encoder='efficientnet_lite0', scale=old)
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, model: Path, found: list[Measured], *more: str) -> int:

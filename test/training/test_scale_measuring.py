@@ -93,7 +93,11 @@ WIDE = replace(CAMERA, fx_px=100.0, fy_px=100.0)
 
 def _measured(path: Path, camera: PinholeCamera, *more: str, frames: int = 200) -> ScaleEstimate:
     """Measure a model of this camera on a bag of ``CAMERA``."""
-    file = write_tiny_model(path / 'model.safetensors', camera=TrainingCamera(camera=camera))
+    file = write_tiny_model(
+        path / 'model.safetensors',
+        encoder='efficientnet_lite0',
+        camera=TrainingCamera(camera=camera),
+    )
     settings = MeasureSettings(methods=more or ('lidar',), frames=frames, camera_height_m=1.5)
     (found,) = measure(load_model(file), path / 'bag', path / 'work', settings)
     assert found.estimate is not None, found.reason
