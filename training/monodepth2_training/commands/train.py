@@ -62,9 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--weights',
         default='',
         metavar='WEIGHTS',
-        help='begin with demo (the model that comes with the demo), a model file, a file of an '
-        "encoder's weights (torchvision's, where there is no network), imagenet or random; two "
-        'names for one option',
+        help="begin with demo (the demo's model), a model file, an encoder's weights (as a local "
+        'copy of ImageNet), imagenet or random; two names for one option',
     )
     parser.add_argument('--epochs', type=int, help='times that every sample is seen')
     parser.add_argument('--resume', action='store_true', help='go on with the run in RUN')
