@@ -38,6 +38,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(openvino, '_CONVERTED', {})
     return load_model(shutil.copy(tiny, tmp_path))
 
 
@@ -156,7 +157,6 @@ def test_openvino_runs_where_nothing_can_be_kept(
 ) -> None:
     (tmp_path / 'file').touch()
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    monkeypatch.setattr(openvino, '_CONVERTED', {})
     request = EngineRequest(engine='openvino', precision='float32', threads=1)
     for _ in range(2):
         assert 'each start converts it anew' in build_engine(model, request).reason
