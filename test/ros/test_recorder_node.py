@@ -103,7 +103,8 @@ def test_interrupts_that_follow_each_other_complete_the_bag(ros_world, tmp_path)
         for _ in range(15):
             process.process.send_signal(signal.SIGINT)
             time.sleep(0.001)
-        assert process.end(signal.SIGINT, deadline_s=10) == 0
+        # The last may reach an interpreter that has done all and is being taken down.
+        assert process.end(signal.SIGINT, deadline_s=10) in (0, -signal.SIGINT)
     finally:
         process.close()
     assert 'Traceback' not in ''.join(process.lines)
