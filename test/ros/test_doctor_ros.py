@@ -17,7 +17,7 @@ def test_doctor_hears_a_camera_and_compares_it_with_the_model(ros_world, tiny_mo
     camera = Camera(ros_world.node, topic='/camera/image_raw', qos=qos_profile_sensor_data)
     info = ros_world.node.create_publisher(type(camera_info()), '/camera/camera_info', 10)
     command = [sys.executable, '-m', 'monodepth2_training.cli', 'doctor', '--json']
-    command += ['--model', tiny_model, '--topic', '/camera/image_raw', '--seconds', '2']
+    command += ['--model', tiny_model, '--topic', '/camera/image_raw', '--seconds', '6']
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ)
     timer = ros_world.node.create_timer(
         0.05, lambda: (info.publish(camera_info()), camera.send(image()))
