@@ -56,7 +56,7 @@ def _windows(
     offset, columns, column, level = _cells(points, table)
     within = band(offset, 0.0, columns * pitch, du)
     ground = level == 0
-    door = _is_door(points, table)
+    door = _is_door(columns, column, level, table.get('seed', solid))
     shop = ground & (table.get('detail_3', solid) >= 2)
     width = torch.where(shop, pitch * 0.84, pitch * share).clamp(max=1.9)
     width = torch.where(door, 1.15, width)
@@ -91,9 +91,10 @@ def _cells(
     return offset, columns, torch.floor(offset / pitch), level
 
 
-def _is_door(points: SurfacePoints, table: SolidTable) -> torch.Tensor:
-    _, columns, column, level = _cells(points, table)
-    seed = table.get('seed', points.solid)
+def _is_door(
+    columns: torch.Tensor, column: torch.Tensor, level: torch.Tensor, seed: torch.Tensor
+) -> torch.Tensor:
+    """Where the one door of a house is, by the ``_cells`` of its points."""
     return (level == 0) & (column == torch.floor(hashed(seed, seed, seed) * columns))
 
 
@@ -108,13 +109,14 @@ def facade_glow(points: SurfacePoints, table: SolidTable, share: float) -> torch
 
 def _room_light(points: SurfacePoints, table: SolidTable) -> torch.Tensor:
     """Light from the rooms behind windows that are all lit, float32[3, N]."""
-    _, _, column, level = _cells(points, table)
+    seed = table.get('seed', points.solid)
+    _, columns, column, level = _cells(points, table)
     _, _, pane = _windows(points, table)
-    mood = hashed(column, level + 57, table.get('seed', points.solid))
+    mood = hashed(column, level + 57, seed)
     colour = mix(rgb(1.0, 0.60, 0.26, mood), rgb(1.0, 0.88, 0.68, mood), mood)
     height = points.v / table.get('detail_1', points.solid) - level
     brightness = _ROOM * (0.5 + mood) * (0.4 + 0.9 * height)
-    return colour * (brightness * pane * ~_is_door(points, table))
+    return colour * (brightness * pane * ~_is_door(columns, column, level, seed))
 
 
 def _pane(
