@@ -13,3 +13,11 @@ def leave_interrupts_to_ros() -> None:
     passes on the signal that the terminal has sent already.
     """
     signal.signal(signal.SIGINT, lambda number, frame: None)
+
+
+def ignore_interrupts() -> None:
+    """Let no SIGINT change the exit status of a process whose work is done.
+
+    Python takes its handlers away while it ends, and the signal's default would kill it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

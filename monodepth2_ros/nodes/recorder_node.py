@@ -21,7 +21,7 @@ from rclpy.node import Node
 from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.nodes.declaration import read_once
-from monodepth2_ros.nodes.interrupts import leave_interrupts_to_ros
+from monodepth2_ros.nodes.interrupts import ignore_interrupts, leave_interrupts_to_ros
 from monodepth2_ros.nodes.message_types import listening_qos, message_class
 from monodepth2_ros.nodes.parameter_table import parameter
 from monodepth2_ros.recordings import RecordingWriter, cdr
@@ -82,8 +82,14 @@ class RecorderNode(Node):
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)
         self._writer = RecordingWriter(self.parameters.bag) if self.parameters.bag else None
-        for entry in self.parameters.topics:
-            self._subscribe(entry)
+        try:
+            for entry in self.parameters.topics:
+                self._subscribe(entry)
+        except RuntimeError:
+            # So ends a call of rclpy's once a signal has shut ROS down: the bag is complete.
+            if self._writer is not None:
+                self._writer.close()
+            raise
 
     def run(self) -> None:
         """Record until idle or until ROS shuts down."""
@@ -197,11 +203,15 @@ def main(args: Sequence[str] | None = None) -> int:
         finally:
             node.finish()
             node.destroy_node()
+    except RuntimeError:
+        if rclpy.ok():
+            raise
     except Monodepth2Error as err:
         print(f'recorder_node: {err}', file=sys.stderr, flush=True)
         return 1
     finally:
         rclpy.try_shutdown()
+        ignore_interrupts()
     return 0
 
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
+import time
 
 import pytest
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from support.make_bag import START_NS, camera_info, image
+from support.node_process import NodeProcess
 from support.ros_harness import wait_until
 
 from monodepth2_ros.errors import ConfigError, RecordingError
@@ -90,6 +93,22 @@ def test_thinning_remembers_only_the_latest_stamps():
     assert sum(kept) == 3000
     assert thinning.keeps(stamp_of(8997)) and not thinning.keeps(stamp_of(8998))
     assert len(thinning) <= 1000
+
+
+def test_interrupts_that_follow_each_other_complete_the_bag(ros_world, tmp_path):
+    process = NodeProcess('recorder_node', bag=tmp_path / 'bag', live=False)
+    try:
+        publisher = ros_world.node.create_publisher(CameraInfo, 'camera_info', 10)
+        wait_until(publisher.get_subscription_count)
+        for _ in range(15):
+            process.process.send_signal(signal.SIGINT)
+            time.sleep(0.001)
+        code = process.end(signal.SIGINT, deadline_s=10)
+        assert code == 0, process.lines
+    finally:
+        process.close()
+    assert 'Traceback' not in ''.join(process.lines)
+    assert (tmp_path / 'bag' / 'metadata.yaml').is_file()
 
 
 def test_a_summary_that_cannot_be_written_is_named(ros_world, tmp_path):
