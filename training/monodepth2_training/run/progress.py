@@ -26,7 +26,7 @@ class RunProgress(Callback):
 
     def __init__(
         self,
-        stream: TextIO = sys.stderr,
+        stream: TextIO | None = None,
         *,
         process: int = 0,
         clock_s: Callable[[], float] = time.monotonic,
@@ -34,10 +34,11 @@ class RunProgress(Callback):
         """Prepare.
 
         Args:
-            stream: where lines go.
+            stream: where lines go; by default to what is stderr now.
             process: number of this process among those of the run; the first speaks for all.
             clock_s: a steady clock.
         """
+        stream = sys.stderr if stream is None else stream
         self._stream = stream
         self._process = process
         self._live = stream.isatty()
