@@ -2,18 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shows what auto-masking and minimum reprojection are for, on generated drives with traffic.
 
-Usage: ablate.py OUT [--init MODEL] [--drives N] [--frames N] [--epochs N] [--variants NAME ...]
-       [--set KEY=VALUE ...]
+Usage: ablate.py OUT [--pair] [--init MODEL] [--drives N] [--frames N] [--epochs N]
+       [--variants NAME ...] [--set KEY=VALUE ...]
 
 Each variant learns from the same drives, standstills and moving cars included, with one switch of
 the loss turned off; from ImageNet weights, or from those of a model that already knows depth, so
 that what shows is what the switch does to depth and not whether a short training gets under way.
+``--pair`` adds the second camera of a rectified pair: from the side, more is hidden.
 Depth is then judged in those drives, scaled to the truth's median:
 
 - holes: share of the pixels of moving cars that are seen at more than twice their depth. A car
   that keeps our pace looks the same in each frame, as if it were infinitely far away;
-- hidden: abs_rel of what stands still and one of the two neighbours does not see, because
-  something nearer hides it, beside abs_rel of what both see;
+- hidden: abs_rel of what stands still and only some of the other pictures (the neighbours, the
+  second camera's) see, because something nearer hides it, beside abs_rel of what all of them see;
 - at edges: abs_rel within four pixels of an occluding edge.
 
 OUT/ablations.png shows camera, true depth and each variant's depth.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -42,7 +43,8 @@ VARIANTS = {
     'without auto-masking': ('loss.automasking=false',),
     'mean instead of minimum': ('loss.minimum_reprojection=false',),
 }
-_CONFIG = 'edge_320x96'
+_ALONE, _PAIR = 'edge_320x96', 'edge_stereo_320x96'
+_BASELINE_M = 0.54
 _WIDTH, _HEIGHT = 320, 96
 _JUDGED_EVERY = 5
 _HOLE = 2.0
@@ -76,15 +78,16 @@ class JudgedFrame:
     cars: NDArray[np.bool_]
     """Moving cars."""
     hidden: NDArray[np.bool_]
-    """Stands still, and exactly one of the two neighbours does not see it for something nearer."""
+    """Stands still; something nearer hides it from a part of the other pictures."""
     seen: NDArray[np.bool_]
-    """Stands still, and both neighbours see it."""
+    """Stands still, and all other pictures see it."""
 
 
 def main() -> None:
     """Generate, train each variant, judge, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
+    parser.add_argument('--pair', action='store_true', help='train with a second camera')
     parser.add_argument('--init', help='model file that all variants begin with')
     parser.add_argument('--drives', type=int, default=3)
     parser.add_argument('--frames', type=int, default=200)
@@ -93,11 +96,11 @@ def main() -> None:
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     seeds = range(1, args.drives + 1)
-    size = {'width': _WIDTH, 'height': _HEIGHT}
-    bags = [generated_drive(args.out, seed, frames=args.frames, **size) for seed in seeds]
+    world = {'width': _WIDTH, 'height': _HEIGHT, 'baseline_m': _BASELINE_M if args.pair else 0.0}
+    bags = [generated_drive(args.out, seed, frames=args.frames, **world) for seed in seeds]
     models = {name: _trained(args, name, bags) for name in args.variants}
-    frames = [frame for seed in seeds for frame in _frames(seed, args.frames)]
-    print('| variant | holes in moving cars | hidden in a neighbour | seen in both | at edges |')
+    frames = [frame for seed in seeds for frame in _frames(seed, args.frames, pair=args.pair)]
+    print('| variant | holes in moving cars | hidden from some | seen by all | at edges |')
     print('|---|---|---|---|---|')
     pictures = []
     for name, model in models.items():
@@ -121,26 +124,32 @@ def _trained(args: argparse.Namespace, name: str, bags: list[Path]) -> Path:
         sources = [str(bag) for bag in bags]
         epochs = ('--epochs', str(args.epochs))
         weights = ('--init', args.init) if args.init else ()
+        config = _PAIR if args.pair else _ALONE
         words = (*epochs, *set_options(settings), *weights)
-        call_verb('train', *sources, '--out', str(run), '--config', _CONFIG, *words)
+        call_verb('train', *sources, '--out', str(run), '--config', config, *words)
     return run / 'model.safetensors'
 
 
-def _frames(seed: int, frames: int) -> Iterator[JudgedFrame]:
+def _frames(seed: int, frames: int, *, pair: bool) -> Iterator[JudgedFrame]:
     """Some frames of a drive."""
     settings = DriveSettings(frames=frames, width=_WIDTH, height=_HEIGHT, seed=seed)
     drive = Drive(settings, torch.device('cpu'))
+    beside = Drive(settings, torch.device('cpu'))
+    mounting = replace(drive.rig.mounting, left_m=drive.rig.mounting.left_m - _BASELINE_M)
+    beside.rig = replace(drive.rig, mounting=mounting)
     for number in range(1, frames - 1, _JUDGED_EVERY):
         frame = drive.frame(number)
         cars = np.isin(frame.instance, list(drive.moving_instances))
-        sights = [_sight(frame, drive.frame(n), drive.camera.K) for n in (number - 1, number + 1)]
-        (hidden_before, in_view_before), (hidden_after, in_view_after) = sights
-        in_view = in_view_before & in_view_after & ~cars
+        others = [drive.frame(number - 1), drive.frame(number + 1)]
+        others += [beside.frame(number)] if pair else []
+        sights = [_sight(frame, other, drive.camera.K) for other in others]
+        hidden = np.stack([hidden for hidden, _ in sights])
+        in_view = np.stack([in_view for _, in_view in sights]).all(axis=0) & ~cars
         yield JudgedFrame(
             frame=frame,
             cars=cars,
-            hidden=(hidden_before ^ hidden_after) & in_view,
-            seen=~(hidden_before | hidden_after) & in_view,
+            hidden=hidden.any(axis=0) & ~hidden.all(axis=0) & in_view,
+            seen=~hidden.any(axis=0) & in_view,
         )
 
 
