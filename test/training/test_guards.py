@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ def _store(
     source: PinholeCamera = SOURCE,
     tally: dict[str, int] | None = None,
     size: tuple[int, int] = (64, 32),
+    second_late_ns: int | None = None,
     **fields: float,
 ) -> FrameStore:
     motion = motion if motion is not None else [0.015] * 30
@@ -40,26 +42,32 @@ def _store(
         source=TrainingCamera(camera=source),
         channels=1,
     )
+    second = replace(camera, name='/second', position_m=0.5)
+    late_ns = {camera.name: 0} | ({second.name: second_late_ns} if second_late_ns else {})
     document = StoreDocument(
         width=width,
         height=height,
         resize='bilinear',
-        cameras=(camera,),
+        cameras=(camera, second)[: len(late_ns)],
         sources=('drive',),
         arguments={},
-        progress=Progress(frames=(0,)),
+        progress=Progress(frames=(0,) * len(late_ns)),
     )
     with open_writer(folder, document, afresh=True) as writer:
-        for index, moved in enumerate(motion):
+        for (number, later_ns), (index, moved) in product(
+            enumerate(late_ns.values()), enumerate(motion)
+        ):
             record = FrameRecord(
-                stamp_ns=index * 10**8,
+                stamp_ns=index * 10**8 + later_ns,
                 part=0,
                 motion=float('nan') if index == 0 else moved,
                 **{'brightness': 0.5, 'clipped': 0.01, **fields},
             )
-            writer.append(0, np.zeros((1, height, width), np.uint8), record)
+            writer.append(number, np.zeros((1, height, width), np.uint8), record)
         count = len(motion)
-        progress = Progress(frames=(count,), tally=tally or {'stored': count}, complete=True)
+        progress = Progress(
+            frames=(count,) * len(late_ns), tally=tally or {'stored': count}, complete=True
+        )
         writer.checkpoint(progress)
     return FrameStore.open(folder)
 
@@ -118,6 +126,22 @@ def test_a_fault_is_told_with_its_fix(
     assert re.search(found, findings[0].what), findings[0].what
     assert re.search(fix, findings[0].fix), findings[0].fix
     assert findings[0].text() == f'{severity}: {findings[0].what}; {findings[0].fix}'
+
+
+@pytest.mark.parametrize('late_ms', [-20, 20])
+def test_a_pair_that_is_not_triggered_at_once_is_told(tmp_path: Path, late_ms: int) -> None:
+    (finding,) = check_store(_store(tmp_path / 's', second_late_ns=late_ms * 10**6))
+    assert finding.severity == 'warning'
+    assert '/camera and /second: the two of a pair are 20 ms apart' in finding.what
+    assert 'moves by 0.30% of the width' in finding.what
+    assert 'train in mode mono' in finding.fix
+
+
+def test_a_pair_may_be_a_little_apart_while_it_hardly_moves(tmp_path: Path) -> None:
+    assert check_store(_store(tmp_path / 'soon', second_late_ns=10 * 10**6)) == ()
+    assert (
+        check_store(_store(tmp_path / 'slow', motion=[0.006] * 30, second_late_ns=3 * 10**7)) == ()
+    )
 
 
 def test_errors_come_before_warnings(tmp_path: Path) -> None:

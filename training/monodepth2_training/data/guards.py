@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_training.data.frame_store import FrameStore, FrameTable
+from monodepth2_training.data.neighbours import find_partners, period_ns
+from monodepth2_training.data.network_unit import is_stereo_pair
 
 STANDING_MOTION = 0.001
 """Below this the camera counts as standing still: a sixth of a pixel at 160 columns."""
@@ -27,6 +29,7 @@ _PLAUSIBLE_BRIGHTNESS = (0.08, 0.92)
 _LEAST_FOCAL_PER_WIDTH, _MOST_FOCAL_PER_WIDTH = 0.2, 4.0
 _LEAST_SHARE_USED = 0.95
 _MOST_SQUEEZE = 1.5
+_MOST_PAIR_MOTION = 0.002
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,9 @@ def check_store(store: FrameStore, *, batch_size: int = 12) -> tuple[Finding, ..
         findings += _count(camera.name, table, batch_size)
         findings += _motion(camera.name, table)
         findings += _exposure(camera.name, table)
+    if is_stereo_pair(store.cameras):
+        for left in range(0, len(store.cameras), 2):
+            findings += _pair(store, left)
     return tuple(sorted(findings, key=lambda finding: finding.severity))
 
 
@@ -196,5 +202,30 @@ def _exposure(name: str, table: FrameTable) -> list[Finding]:
             what=f'{name}: {clipped:.0%} of the pixels are black or white, the mean is '
             f'{brightness:.0%}',
             fix=f'set a {wanted} exposure, or let the camera choose it',
+        )
+    ]
+
+
+def _pair(store: FrameStore, left: int) -> list[Finding]:
+    """Judge how far the picture moves between the two exposures of a pair."""
+    table, other = store.frames(left), store.frames(left + 1)
+    stamps_ns = np.sort(other.stamps_ns)
+    period = period_ns(table)
+    partner = find_partners(table.stamps_ns, stamps_ns, max_apart_ns=0.5 * period)
+    motion = table.motion[np.isfinite(table.motion)]
+    if not period or not motion.size or not (partner >= 0).any():
+        return []
+    apart_ns = float(np.median(np.abs(stamps_ns[partner] - table.stamps_ns)[partner >= 0]))
+    moved = float(np.median(motion)) * apart_ns / period
+    if moved <= _MOST_PAIR_MOTION:
+        return []
+    return [
+        Finding(
+            severity='warning',
+            what=f'{store.cameras[left].name} and {store.cameras[left + 1].name}: the two of a '
+            f'pair are {1e-6 * apart_ns:.3g} ms apart, in which the picture moves by '
+            f'{moved:.2%} of the width',
+            fix='trigger both cameras at once, or train in mode mono: a stereo mode takes the '
+            'two for one moment',
         )
     ]
