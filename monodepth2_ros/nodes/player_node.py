@@ -24,6 +24,7 @@ from rosgraph_msgs.msg import Clock
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.geometry.calibration_file import load_calibration
 from monodepth2_ros.nodes.declaration import read_once
+from monodepth2_ros.nodes.interrupts import ignore_interrupts
 from monodepth2_ros.nodes.message_types import message_class, playing_qos
 from monodepth2_ros.nodes.parameter_table import parameter
 from monodepth2_ros.recordings import Recording, open_recording
@@ -277,10 +278,13 @@ def main(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        ignore_interrupts()
         if node is not None:
             print(f'player_node: {node.tally.summary()}', file=sys.stderr, flush=True)
             node.destroy_node()
         rclpy.try_shutdown()
+        # ROS has put back the handler that it found.
+        ignore_interrupts()
     return 0
 
 
