@@ -23,27 +23,33 @@ class Outputs:
 
     def __init__(self, node: Node, *, qos_name: str, watch: QosWatch) -> None:
         def publisher(kind: type, topic: str) -> Publisher:
-            return node.create_publisher(
+            made = node.create_publisher(
                 kind,
                 topic,
                 profile(qos_name),
                 event_callbacks=watch.publisher_events(node.resolve_topic_name(topic)),
                 qos_overriding_options=overridable(),
             )
+            self._publishers.append(made)
+            return made
 
         self._node = node
-        self._depth = publisher(Image, 'depth/image')
-        self._camera_info = publisher(CameraInfo, 'depth/camera_info')
-        self._points = publisher(PointCloud2, 'depth/points')
-        self._color = publisher(Image, 'depth/image_color')
+        self._publishers: list[Publisher] = []
+        try:
+            self._depth = publisher(Image, 'depth/image')
+            self._camera_info = publisher(CameraInfo, 'depth/camera_info')
+            self._points = publisher(PointCloud2, 'depth/points')
+            self._color = publisher(Image, 'depth/image_color')
+        except BaseException:
+            self.close()
+            raise
         # Filled anew for each frame: publishing copies them.
         self._depth_image, self._color_image, self._cloud = Image(), Image(), PointCloud2()
 
     def wanted(self) -> Wanted | None:
         """What subscribers listen to; None if nobody listens to anything."""
         depth, camera_info, points, color = (
-            publisher.get_subscription_count() > 0
-            for publisher in (self._depth, self._camera_info, self._points, self._color)
+            publisher.get_subscription_count() > 0 for publisher in self._publishers
         )
         if not (depth or camera_info or points or color):
             return None
@@ -65,5 +71,5 @@ class Outputs:
 
     def close(self) -> None:
         """Withdraw the topics."""
-        for publisher in (self._depth, self._camera_info, self._points, self._color):
+        for publisher in self._publishers:
             self._node.destroy_publisher(publisher)

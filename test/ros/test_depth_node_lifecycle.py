@@ -117,6 +117,14 @@ def test_an_activation_that_fails_leaves_no_subscription_behind(depth_world, tin
     assert '/camera_info' not in {each.topic_name for each in node.subscriptions}
 
 
+def test_a_configuration_that_fails_leaves_no_publisher_behind(depth_world, tiny_model):
+    overrides = {'qos_overrides./depth/image_color.publisher.reliability': 'sometimes'}
+    node = depth_world.start(active=False, model=tiny_model, **overrides)
+    assert depth_world.spinner.run(node.trigger_configure) == FAILURE
+    assert 'sometimes' in depth_world.status(lambda status: status.level == ERROR).message
+    assert '/depth/image' not in {each.topic_name for each in node.publishers}
+
+
 @pytest.mark.parametrize(
     ('name', 'value', 'reason'),
     [
