@@ -153,6 +153,15 @@ def test_a_turned_mounting_is_found_with_its_direction(
     assert re.search(rf'rims fit better 1\.[3-7] degrees to the {side}', found)
 
 
+def test_exact_truth_of_small_pictures_is_believed(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, size = tmp_path / 'bag', ('--width', '320', '--height', '96')
+    assert cli.main(['generate', str(bag), '--seed', '104', '--frames', '8', *size]) == 0
+    capsys.readouterr()
+    assert 'rims' not in said(evaluate(model, bag, capsys=capsys)).lower()
+
+
 def test_a_lidar_that_looks_elsewhere_gives_no_figures_and_the_reason(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

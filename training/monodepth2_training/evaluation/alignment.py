@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import atan, degrees
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,7 @@ from monodepth2_training.evaluation.edges import (
     Places,
     better_place,
     depth_jumps,
+    enlargement,
     fit,
     picture_edges,
 )
@@ -33,6 +35,7 @@ _MOST_FRAMES = 16
 _PICTURES_AROUND = 3
 _STEPS, _STEP_RAD = 7, 0.006
 _UNREMARKABLE = 1.1
+_UNKNOWN_FOCAL_PX = 500.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ class Rims:
     stamp_ns: int
     """Of its picture."""
     places: Places
-    """Rows and columns [N, 2]."""
+    """Rows and columns [N, 2] in the enlarged picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,9 @@ class Alignment:
 
 def rims_of(frame: TrueFrame) -> Rims:
     """The jumps of a frame."""
-    return Rims(stamp_ns=frame.stamp_ns, places=depth_jumps(frame.true_m))
+    times = enlargement(frame.true_m.shape[1])
+    true_m = frame.true_m.repeat(times, axis=0).repeat(times, axis=1)
+    return Rims(stamp_ns=frame.stamp_ns, places=depth_jumps(true_m))
 
 
 def check_alignment(
@@ -88,7 +93,7 @@ def check_alignment(
     stamps = [frame_stamp_ns(message) for message in recording.messages([image_topic])]
     around = {one.stamp_ns: _around(stamps, one.stamp_ns) for one in chosen}
     wanted = {stamp for stamps in around.values() for stamp in stamps}
-    step_px = max(1, round(_STEP_RAD * (view.camera.fx_px if view.camera else 500.0)))
+    step_px = max(1, round(_STEP_RAD * _focal_px(view)))
     by_stamp = {one.stamp_ns: one.places for one in chosen}
     in_time: dict[int, dict[int, float]] = {one.stamp_ns: {} for one in chosen}
     moved: list[dict[tuple[int, int], float]] = []
@@ -126,14 +131,13 @@ def _alignment(
     # Each looks a little like the other: what fits better is what happened.
     if when and where:
         when, where = (when, None) if when.fit >= where.fit else (None, where)
-    focal_px = view.camera.fx_px if view.camera else 500.0
     right, down = where.place if where and isinstance(where.place, tuple) else (0, 0)
     return Alignment(
         frames=len(moved),
         delay_s=-when.place * period_s if when and isinstance(when.place, int) else 0.0,
         fit=float(np.mean([fits[0, 0] for fits in moved])) if moved else 0.0,
         fit_elsewhere=elsewhere,
-        turn_deg=(degrees(atan(right / focal_px)), degrees(atan(down / focal_px))),
+        turn_deg=(degrees(atan(right / _focal_px(view))), degrees(atan(down / _focal_px(view)))),
         examples=examples,
     )
 
@@ -201,16 +205,24 @@ def _around(stamps: list[int], own_ns: int) -> list[int]:
 def _pictures(
     recording: Recording, image_topic: str, view: View, wanted: set[int]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Some pictures as the network sees them."""
+    """Some pictures as the network sees them, small ones enlarged."""
     for message in recording.messages([image_topic]):
         stamp_ns = frame_stamp_ns(message)
         if stamp_ns not in wanted:
             continue
         try:
             rgb = decode_frame(message)
-            yield stamp_ns, view.rectifier.rectify(rgb) if view.rectifier else rgb
+            rgb = view.rectifier.rectify(rgb) if view.rectifier else rgb
         except ImageError:
             continue
+        times = enlargement(rgb.shape[1])
+        yield stamp_ns, np.asarray(cv2.resize(rgb, None, fx=times, fy=times))
+
+
+def _focal_px(view: View) -> float:
+    """Of the enlarged pictures."""
+    camera = view.camera
+    return camera.fx_px * enlargement(camera.width) if camera else _UNKNOWN_FOCAL_PX
 
 
 def _fits_moved(

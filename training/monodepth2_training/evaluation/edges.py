@@ -23,6 +23,7 @@ _JUMP_RATIO, _JUMP_M = 1.2, 1.0
 _SPREAD_STEPS, _SPREAD = 6, 0.8
 _STRONG_PERCENTILE = 98.0
 _SIGNIFICANT, _LEAST_GAIN = 3.5, 0.05
+_LEAST_WIDTH = 640
 FEWEST_JUMPS = 40
 """A frame with fewer says nothing."""
 FEWEST_FRAMES = 6
@@ -31,6 +32,14 @@ FEWEST_FRAMES = 6
 Place = TypeVar('Place', tuple[int, int], int)
 Depth = NDArray[np.float32]
 Places = NDArray[np.int32]
+
+
+def enlargement(width: int) -> int:
+    """How many times as large small pictures, and truth, are looked at.
+
+    All lengths here are in pixels: in a picture of 320 columns nearly all would be near an edge.
+    """
+    return max(1, round(_LEAST_WIDTH / width))
 
 
 def depth_jumps(true_m: Depth) -> Places:
