@@ -33,7 +33,7 @@ import torch
 from monodepth2_training.evaluation.depth_errors import known_pixels, median_scaled
 from monodepth2_training.world.drive import Drive, DriveFrame, DriveSettings
 from numpy.typing import NDArray
-from verbs import call_verb, generated_drive, set_options
+from verbs import PAIR_BASELINE_M, call_verb, generated_drive, set_options
 
 from monodepth2_ros.inference.colorize import colorize
 from monodepth2_ros.inference.estimator import DepthEstimator
@@ -44,7 +44,6 @@ VARIANTS = {
     'mean instead of minimum': ('loss.minimum_reprojection=false',),
 }
 _ALONE, _PAIR = 'edge_320x96', 'edge_stereo_320x96'
-_BASELINE_M = 0.54
 _WIDTH, _HEIGHT = 320, 96
 _JUDGED_EVERY = 5
 _HOLE = 2.0
@@ -96,10 +95,11 @@ def main() -> None:
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
     args = parser.parse_args()
     seeds = range(1, args.drives + 1)
-    world = {'width': _WIDTH, 'height': _HEIGHT, 'baseline_m': _BASELINE_M if args.pair else 0.0}
+    baseline_m = PAIR_BASELINE_M if args.pair else 0.0
+    world = {'width': _WIDTH, 'height': _HEIGHT, 'baseline_m': baseline_m}
     bags = [generated_drive(args.out, seed, frames=args.frames, **world) for seed in seeds]
     models = {name: _trained(args, name, bags) for name in args.variants}
-    frames = [frame for seed in seeds for frame in _frames(seed, args.frames, pair=args.pair)]
+    frames = [frame for seed in seeds for frame in _frames(seed, args.frames, baseline_m)]
     print('| variant | holes in moving cars | hidden from some | seen by all | at edges |')
     print('|---|---|---|---|---|')
     pictures = []
@@ -130,18 +130,16 @@ def _trained(args: argparse.Namespace, name: str, bags: list[Path]) -> Path:
     return run / 'model.safetensors'
 
 
-def _frames(seed: int, frames: int, *, pair: bool) -> Iterator[JudgedFrame]:
+def _frames(seed: int, frames: int, baseline_m: float) -> Iterator[JudgedFrame]:
     """Some frames of a drive."""
     settings = DriveSettings(frames=frames, width=_WIDTH, height=_HEIGHT, seed=seed)
     drive = Drive(settings, torch.device('cpu'))
-    beside = Drive(settings, torch.device('cpu'))
-    mounting = replace(drive.rig.mounting, left_m=drive.rig.mounting.left_m - _BASELINE_M)
-    beside.rig = replace(drive.rig, mounting=mounting)
+    beside = [_beside(drive, baseline_m)] if baseline_m else []
     for number in range(1, frames - 1, _JUDGED_EVERY):
         frame = drive.frame(number)
         cars = np.isin(frame.instance, list(drive.moving_instances))
         others = [drive.frame(number - 1), drive.frame(number + 1)]
-        others += [beside.frame(number)] if pair else []
+        others += [second.frame(number) for second in beside]
         sights = [_sight(frame, other, drive.camera.K) for other in others]
         hidden = np.stack([hidden for hidden, _ in sights])
         in_view = np.stack([in_view for _, in_view in sights]).all(axis=0) & ~cars
@@ -151,6 +149,14 @@ def _frames(seed: int, frames: int, *, pair: bool) -> Iterator[JudgedFrame]:
             hidden=hidden.any(axis=0) & ~hidden.all(axis=0) & in_view,
             seen=~hidden.any(axis=0) & in_view,
         )
+
+
+def _beside(drive: Drive, baseline_m: float) -> Drive:
+    """The same drive as the second camera of its pair sees it."""
+    second = Drive(drive.settings, torch.device('cpu'))
+    mounting = replace(drive.rig.mounting, left_m=drive.rig.mounting.left_m - baseline_m)
+    second.rig = replace(drive.rig, mounting=mounting)
+    return second
 
 
 def _sight(

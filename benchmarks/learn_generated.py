@@ -28,7 +28,7 @@ from monodepth2_training.evaluation.odometry.motion_model import MotionModel
 from monodepth2_training.evaluation.odometry.poses import motions_of
 from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
 from monodepth2_training.run.model import at_precision
-from verbs import call_verb, generated_drive, set_options
+from verbs import PAIR_BASELINE_M, call_verb, generated_drive, set_options
 
 from monodepth2_ros.model_file import load_model, save_model
 from monodepth2_ros.recordings import open_recording
@@ -37,7 +37,6 @@ _JUDGED_EVERY = 8
 _LEAST_STEP_M = 0.1
 _TEST_SEEDS = (101, 102)
 _TEST_FRAMES = 200
-_BASELINE_M = 0.54
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +99,7 @@ def main() -> None:
     stages = _PAIR if args.pair else _ALONE
     network = read_config(stages[-1].config, args.set).network
     size = {'width': network.width, 'height': network.height}
-    baseline_m = _BASELINE_M if args.pair else 0.0
+    baseline_m = PAIR_BASELINE_M if args.pair else 0.0
     training = [
         generated_drive(args.out, seed, frames=args.frames, baseline_m=baseline_m, **size)
         for seed in range(1, args.drives + 1)

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+PAIR_BASELINE_M = 0.54
+"""Of a generated pair of cameras: about that of KITTI's."""
+
 
 def call_verb(*arguments: str) -> None:
     """Run ``monodepth2`` with these arguments; end with it if it fails."""

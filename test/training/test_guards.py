@@ -43,7 +43,7 @@ def _store(
         channels=1,
     )
     second = replace(camera, name='/second', position_m=0.5)
-    late_ns = {camera.name: 0} | ({second.name: second_late_ns} if second_late_ns else {})
+    late_ns = (0,) if second_late_ns is None else (0, second_late_ns)
     document = StoreDocument(
         width=width,
         height=height,
@@ -54,9 +54,7 @@ def _store(
         progress=Progress(frames=(0,) * len(late_ns)),
     )
     with open_writer(folder, document, afresh=True) as writer:
-        for (number, later_ns), (index, moved) in product(
-            enumerate(late_ns.values()), enumerate(motion)
-        ):
+        for (number, later_ns), (index, moved) in product(enumerate(late_ns), enumerate(motion)):
             record = FrameRecord(
                 stamp_ns=index * 10**8 + later_ns,
                 part=0,

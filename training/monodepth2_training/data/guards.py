@@ -17,6 +17,7 @@ from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_training.data.frame_store import FrameStore, FrameTable
 from monodepth2_training.data.neighbours import find_partners, period_ns
 from monodepth2_training.data.network_unit import is_stereo_pair
+from monodepth2_training.data.time_blocks import clocks
 
 STANDING_MOTION = 0.001
 """Below this the camera counts as standing still: a sixth of a pixel at 160 columns."""
@@ -209,14 +210,13 @@ def _exposure(name: str, table: FrameTable) -> list[Finding]:
 def _pair(store: FrameStore, left: int) -> list[Finding]:
     """Judge how far the picture moves between the two exposures of a pair."""
     table, other = store.frames(left), store.frames(left + 1)
-    stamps_ns = np.sort(other.stamps_ns)
-    period = period_ns(table)
-    partner = find_partners(table.stamps_ns, stamps_ns, max_apart_ns=0.5 * period)
+    times_ns, other_ns = clocks((table, other))
+    partner = find_partners(times_ns, other_ns, other)
     motion = table.motion[np.isfinite(table.motion)]
-    if not period or not motion.size or not (partner >= 0).any():
+    if not motion.size or not (partner >= 0).any():
         return []
-    apart_ns = float(np.median(np.abs(stamps_ns[partner] - table.stamps_ns)[partner >= 0]))
-    moved = float(np.median(motion)) * apart_ns / period
+    apart_ns = float(np.median(np.abs(other_ns[partner] - times_ns)[partner >= 0]))
+    moved = float(np.median(motion)) * apart_ns / period_ns(table)
     if moved <= _MOST_PAIR_MOTION:
         return []
     return [

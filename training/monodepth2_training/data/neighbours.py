@@ -76,13 +76,14 @@ def period_ns(table: FrameTable) -> float:
     return float(np.median(elapsed)) if len(elapsed) else 0.0
 
 
-def find_partners(times_ns: Indices, other_ns: Indices, *, max_apart_ns: float) -> Indices:
+def find_partners(times_ns: Indices, other_ns: Indices, other: FrameTable) -> Indices:
     """For each time the index of the nearest of the other times [M], ascending; -1 for none.
 
     Args:
         times_ns: int64 [N].
         other_ns: int64 [M].
-        max_apart_ns: beyond this two frames do not show the same moment.
+        other: the frames of the other times; beyond half their period two frames do not show the
+            same moment.
     """
     if len(other_ns) == 0:
         return np.full(len(times_ns), -1)
@@ -90,7 +91,7 @@ def find_partners(times_ns: Indices, other_ns: Indices, *, max_apart_ns: float) 
     before = (after - 1).clip(min=0)
     nearer = np.abs(other_ns[before] - times_ns) <= np.abs(other_ns[after] - times_ns)
     nearest = np.where(nearer, before, after)
-    return np.where(np.abs(other_ns[nearest] - times_ns) <= max_apart_ns, nearest, -1)
+    return np.where(np.abs(other_ns[nearest] - times_ns) <= 0.5 * period_ns(other), nearest, -1)
 
 
 def _motion_since_last(table: FrameTable, stretch: slice) -> NDArray[np.float64]:

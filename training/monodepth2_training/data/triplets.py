@@ -23,7 +23,6 @@ from monodepth2_training.data.neighbours import (
     Step,
     find_neighbours,
     find_partners,
-    period_ns,
 )
 from monodepth2_training.data.network_unit import is_stereo_pair
 from monodepth2_training.data.time_blocks import choose_blocks, clocks, in_blocks
@@ -183,8 +182,7 @@ def _choose(
         sources = [(camera, np.where(still, n.by_time, n.index)) for n in (earlier, later)]
     if 'partner' in names:
         other = camera ^ 1
-        apart_ns = 0.5 * period_ns(tables[other])
-        partner = find_partners(times_ns[camera], times_ns[other], max_apart_ns=apart_ns)
+        partner = find_partners(times_ns[camera], times_ns[other], tables[other])
         masks[split_notes.ALONE] = partner < 0
         sources.append((other, partner))
     return sources, masks
