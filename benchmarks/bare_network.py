@@ -12,7 +12,7 @@ import sys
 from functools import partial
 from statistics import mean
 
-os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 import torch
 from plain_network import run_plainly

@@ -13,8 +13,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-# Threads of OpenMP that spin while they wait cost a shared CPU several times what they save.
-os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+# Threads of OpenMP spin while they wait, by default for milliseconds: beside other work that takes
+# the core from the thread waited for. It must be said before torch is loaded.
+os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 import rclpy
 from rclpy.clock import Clock, ClockType

@@ -34,8 +34,7 @@ VERBS = {
 
 # PyTorch's threads spin while they wait for each other, by default for milliseconds: beside other
 # work that takes the core from the thread waited for. It must be said before torch is loaded.
-if 'OMP_WAIT_POLICY' not in os.environ:
-    os.environ.setdefault('GOMP_SPINCOUNT', '10000')
+os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 _MODULES = {'import': 'import_md2'}
 _FAILURE = 1

@@ -5,7 +5,7 @@ float32 is exact: TensorFloat-32 stays off, so that a GPU agrees with a CPU. In 
 convolution and the sigmoid stay float32; depth then differs by less than 0.5 % on average.
 
 OpenMP threads spin while they wait, which on a shared machine costs others and the network itself
-a multiple of the time saved; set OMP_WAIT_POLICY=passive before the process starts.
+a multiple of the time saved; the node and ``monodepth2`` set GOMP_SPINCOUNT=10000.
 """
 
 from __future__ import annotations
