@@ -295,6 +295,21 @@ def test_a_loader_goes_on_where_another_was(store: FrameStore) -> None:
     assert len(ids(second)) == len(whole)
 
 
+def test_within_an_epoch_the_batches_cannot_change(store: FrameStore) -> None:
+    first = module_of(store, batch_size=2).train_dataloader()
+    batches = iter(first)
+    next(batches)
+    other = module_of(store, batch_size=4).train_dataloader()
+    with pytest.raises(
+        TrainingError, match=rf'epoch of {len(first)} batches, after 1, .* have {len(other)}: '
+    ):
+        other.load_state_dict(first.state_dict())
+    for _ in batches:
+        pass
+    other.load_state_dict(first.state_dict())
+    assert other.sampler.first_batch == 0
+
+
 class Stop(Callback):
     """Saves in a hook once a step is done, and ends the run like a kill would."""
 

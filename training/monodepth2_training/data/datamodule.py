@@ -15,6 +15,7 @@ from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
+from monodepth2_ros.errors import TrainingError
 from monodepth2_training.data.dataset import TripletBatch, TripletDataset
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.sampling import EpochSampler, validation_order
@@ -87,13 +88,24 @@ class ResumableLoader(BatchLoader):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch, and number of its batches that were given."""
-        return {'epoch': self.sampler.epoch, 'batches': self._given}
+        """Epoch, and number of its batches that were given, of how many."""
+        return {'epoch': self.sampler.epoch, 'batches': self._given, 'of': len(self)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another loader was, unless that was an epoch's end."""
+        """Go on where another loader was, unless that was an epoch's end.
+
+        Raises:
+            TrainingError: it was within an epoch of another number of batches.
+        """
+        given, of = state['batches'], state.get('of', len(self))
+        if given % of and of != len(self):
+            raise TrainingError(
+                f'the run stopped within an epoch of {of} batches, after {given}, but its epochs '
+                f'would now have {len(self)}: resume with the batch size, the epoch_samples and '
+                'the number of processes that it had, and change them at the end of an epoch'
+            )
         self.sampler.set_epoch(state['epoch'])
-        self.sampler.first_batch = state['batches'] % len(self)
+        self.sampler.first_batch = given % of
 
 
 class TripletDataModule(LightningDataModule):
