@@ -77,7 +77,10 @@ def table(judgements: dict[str, dict[str, Judgement]]) -> str:
     ]
     for name, methods in judgements.items():
         for label, judgement in methods.items():
-            scale = f' (median scale {judgement.ratio:.3f} ± {judgement.ratio_spread:.1%})'
+            scale = (
+                f' (median scale {judgement.ratio:.3f} ± {judgement.ratio_spread:.1%}, of pixels '
+                f'{judgement.pixel_ratio:.3f} ± {judgement.pixel_ratio_spread:.1%})'
+            )
             label += scale if label == 'model' else ''
             lines.append(_row(name, label, judgement.scores['frame']))
             if 'metric' in judgement.scores:

@@ -59,6 +59,18 @@ def test_each_scaling_forgives_what_it_may() -> None:
     assert found.ratio_spread == pytest.approx(np.std([1.0, 1.0, 2.0]))
 
 
+def test_wide_outlines_move_the_ratio_of_medians_but_not_that_of_the_median_pixel() -> None:
+    truth = np.where(np.arange(1000) < 490, 8.0, 40.0).astype(np.float32).reshape(20, 50)
+    depth = truth / 2.0
+    depth.reshape(-1)[490:510] = 4.0
+    frame = pair('wide', depth, truth)
+    assert frame is not None
+    assert frame.ratio == pytest.approx(10.0)
+    found = judge([frame, frame], scale=None)
+    assert found.pixel_ratio == pytest.approx(2.0)
+    assert found.pixel_ratio_spread == 0.0
+
+
 def test_without_a_scale_there_is_no_metric_score() -> None:
     assert list(judge([_frame(TRUE)], scale=None).scores) == ['recording', 'frame']
 

@@ -81,6 +81,7 @@ def _depth(depth: DepthResult) -> dict[str, object]:
                 'name': frame.name,
                 'pixels': len(frame.true_m),
                 'ratio': frame.ratio,
+                'pixel_ratio': frame.pixel_ratio,
                 'errors': {
                     scaling: _errors(scores.frames[number])
                     for scaling, scores in judged.scores.items()
@@ -97,6 +98,8 @@ def _method(method: Method) -> dict[str, object]:
         'name': method.name,
         'ratio': judgement.ratio,
         'ratio_spread': judgement.ratio_spread,
+        'pixel_ratio': judgement.pixel_ratio,
+        'pixel_ratio_spread': judgement.pixel_ratio_spread,
         'errors': {name: _errors(scores.mean) for name, scores in judgement.scores.items()},
         'ranges': {name: _parts(parts) for name, parts in judgement.ranges.items()},
         'regions': {name: _parts(parts) for name, parts in judgement.regions.items()},

@@ -67,8 +67,12 @@ class Judgement:
     """All that is said about one method."""
 
     ratio: float
-    """Median over the frames of truth over prediction."""
+    """Median over the frames of the median of the truth over that of the prediction."""
     ratio_spread: float
+    """Its standard deviation over the frames, relative to the median."""
+    pixel_ratio: float
+    """Median over the frames of the median over the pixels of truth over prediction."""
+    pixel_ratio_spread: float
     """Its standard deviation over the frames, relative to the median."""
     scores: Mapping[str, Scores]
     """By scaling; without ``metric`` where no metric scale is known."""
@@ -92,17 +96,26 @@ def judge(
         limits: the depths that are judged.
     """
     ratios = np.array([frame.ratio for frame in frames])
-    middle = float(np.median(ratios))
+    middle, spread = _middle(ratios)
+    pixel_middle, pixel_spread = _middle(np.array([frame.pixel_ratio for frame in frames]))
     factors = {'recording': np.full(len(frames), middle), 'frame': ratios}
     if scale is not None:
         factors = {'metric': np.full(len(frames), scale), **factors}
     return Judgement(
         ratio=middle,
-        ratio_spread=float(np.std(ratios / middle)),
+        ratio_spread=spread,
+        pixel_ratio=pixel_middle,
+        pixel_ratio_spread=pixel_spread,
         scores={name: _scores(frames, values, limits) for name, values in factors.items()},
         ranges={name: _ranges(frames, values, limits) for name, values in factors.items()},
         regions={name: _regions(frames, values, limits) for name, values in factors.items()},
     )
+
+
+def _middle(ratios: NDArray[np.float64]) -> tuple[float, float]:
+    """Median, and standard deviation relative to it."""
+    middle = float(np.median(ratios))
+    return middle, float(np.std(ratios / middle))
 
 
 def _scores(

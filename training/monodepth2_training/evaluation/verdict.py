@@ -48,12 +48,16 @@ def _against_guesses(depth: DepthResult) -> str:
 def _metres(depth: DepthResult) -> str:
     """What is said about metres."""
     judgement = depth.methods[0].judgement
-    spread = f'its scale varies by {judgement.ratio_spread:.0%} over the frames'
     recording = judgement.scores['recording'].mean.abs_rel
     if 'metric' not in judgement.scores:
         return (
             f' The model knows no metres; with one factor, {judgement.ratio:.3g}, abs_rel is '
-            f'{recording:.3f} and {spread}.'
+            f'{recording:.3f} and its scale varies by {judgement.ratio_spread:.0%} over the '
+            'frames.'
         )
     metric = judgement.scores['metric'].mean.abs_rel
-    return f' In the metres of its model file abs_rel is {metric:.3f}; {spread}.'
+    return (
+        f' In the metres of its model file abs_rel is {metric:.3f}; truth is '
+        f'{judgement.pixel_ratio:.3f} times as far in the median pixel, varying by '
+        f'{judgement.pixel_ratio_spread:.0%} over the frames.'
+    )

@@ -22,7 +22,7 @@ def metres_per_unit(
     *,
     watch: Callable[[int], None] = lambda count: None,
 ) -> NDArray[np.float64]:
-    """Metres of measured depth per unit of predicted depth, one for each frame, by the medians.
+    """Metres of measured depth per unit of predicted depth, by the median pixel of each frame.
 
     Args:
         estimator: predicts depth.
@@ -36,6 +36,6 @@ def metres_per_unit(
     for frame in frames:
         depth = estimator.infer(frame.rgb, window=frame.view.window, scale=1.0)
         found = pair(f'{frame.stamp_s:.3f} s', depth, frame.true_m)
-        ratios.append(float('nan') if found is None else found.ratio)
+        ratios.append(float('nan') if found is None else found.pixel_ratio)
         watch(len(ratios))
     return np.array(ratios)
