@@ -192,7 +192,7 @@ def _judge(frames: list[JudgedFrame], depths: list[NDArray[np.float32]]) -> Figu
     for judged, depth in zip(frames, depths, strict=True):
         true_m = judged.frame.depth_m
         known = known_pixels(true_m)
-        error = np.abs(depth - true_m) / true_m
+        error = np.abs(depth - true_m) / np.where(known, true_m, np.float32(1.0))
         errors['hidden'].append(error[known & judged.hidden])
         errors['seen'].append(error[known & judged.seen])
         errors['at_edges'].append(error[known & _near_edges(true_m)])
