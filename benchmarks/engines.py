@@ -37,8 +37,8 @@ from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.engines.network import example_image
 from monodepth2_ros.model_file import Model, load_model
 
-_CPU = ('torch float32', 'torch bfloat16', 'torch bfloat16 compiled', 'openvino float32')
-_CPU += ('openvino bfloat16', 'openvino int8')
+_CPU = ('torch float32', 'torch float32 compiled', 'torch bfloat16', 'torch bfloat16 compiled')
+_CPU += ('openvino float32', 'openvino bfloat16', 'openvino int8')
 _GPU = ('torch float32', 'torch bfloat16', 'torch float16', 'tensorrt float16')
 
 
