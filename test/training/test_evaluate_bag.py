@@ -112,7 +112,9 @@ def test_the_predictions_of_a_peer_are_judged_beside_the_same_guesses(
     words = ('evaluate', '--bag', str(bag), '--json', '--keep-hidden')
     peer = (f'--predictions={tmp_path / "peer.npy"}', '--scale=0.5')
     assert cli.main([*words, *peer]) == 0
-    model, usual, constant = json.loads(capsys.readouterr().out)['depth']['methods']
+    found = json.loads(capsys.readouterr().out)
+    assert 'truth is 1.000 times as far in the median pixel' in found['verdict']
+    model, usual, constant = found['depth']['methods']
     assert (model['name'], model['ratio']) == ('peer.npy', pytest.approx(0.5, rel=1e-3))
     assert model['errors']['metric']['abs_rel'] < 1e-5 < usual['errors']['frame']['abs_rel']
     assert constant['errors']['frame']['abs_rel'] > 0.1

@@ -55,9 +55,10 @@ def _metres(depth: DepthResult) -> str:
             f'{recording:.3f} and its scale varies by {judgement.ratio_spread:.0%} over the '
             'frames.'
         )
-    metric = judgement.scores['metric'].mean.abs_rel
+    metric = judgement.scores['metric']
+    farther = judgement.pixel_ratio / metric.factors[0]
     return (
-        f' In the metres of its model file abs_rel is {metric:.3f}; truth is '
-        f'{judgement.pixel_ratio:.3f} times as far in the median pixel, varying by '
+        f' In the metres of its model file abs_rel is {metric.mean.abs_rel:.3f}; truth is '
+        f'{farther:.3f} times as far in the median pixel, varying by '
         f'{judgement.pixel_ratio_spread:.0%} over the frames.'
     )
