@@ -103,7 +103,7 @@ def test_a_device_that_is_not_there_is_an_error():
 
 @pytest.fixture
 def model(tmp_path):
-    loaded, _ = read_model(str(write_tiny_model(tmp_path / 'tiny.safetensors')))
+    loaded, _ = read_model(write_tiny_model(tmp_path / 'tiny.safetensors'))
     camera = PinholeCamera(width=192, height=128, fx_px=100.0, fy_px=100.0, cx_px=95.5, cy_px=63.5)
     trained = replace(loaded.description, camera=TrainingCamera(camera=camera))
     return replace(loaded, description=trained)

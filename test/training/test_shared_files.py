@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
-from monodepth2_training import shared_files
-from monodepth2_training.shared_files import BUNDLED_MODEL, bundled_model, shared_folders
+from monodepth2_training import cli, shared_files
+from monodepth2_training.shared_files import (
+    BUNDLED_MODEL,
+    bundled_model,
+    model_path,
+    shared_folders,
+)
 
 from monodepth2_ros.errors import ModelFileError
 
@@ -19,6 +25,14 @@ def test_the_bundled_model_of_the_source_tree_is_found_first() -> None:
     assert bundled_model() == ROOT / 'demo' / BUNDLED_MODEL
     assert shared_folders('config', 'training')[0] == ROOT / 'config' / 'training'
     assert shared_folders('no such folder') == []
+
+
+def test_the_word_demo_names_the_bundled_model_for_verbs_that_read_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert model_path('demo.safetensors') == Path('demo.safetensors')
+    assert cli.main(['info', 'demo', '--json']) == 0
+    assert json.loads(capsys.readouterr().out)['path'] == str(bundled_model())
 
 
 @pytest.mark.parametrize('kind', ['pip', 'colcon'])

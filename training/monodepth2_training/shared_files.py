@@ -12,6 +12,12 @@ from monodepth2_ros.errors import ModelFileError
 BUNDLED_MODEL = 'street_320x96.safetensors'
 """Learnt from generated streets alone; ``demo/MODEL.md`` is its card."""
 
+DEMO = 'demo'
+"""The word for that model where a model file is asked for."""
+
+MODEL_HELP = 'a .safetensors model file, or demo for the one that comes with the demo'
+"""What verbs that only read it say of such an argument."""
+
 _SHARE = Path('share', 'monodepth2_ros')
 
 
@@ -44,3 +50,12 @@ def bundled_model() -> Path:
         f'{BUNDLED_MODEL} is neither in demo/ of the source tree nor in {_SHARE}/demo of an '
         'installation: install the package again, or name a model file of your own'
     )
+
+
+def model_path(name: str) -> Path:
+    """The path of a model file that is only read: as given, or the demo's where ``demo`` is.
+
+    Raises:
+        ModelFileError: the demo's model is not there.
+    """
+    return bundled_model() if name == DEMO else Path(name)

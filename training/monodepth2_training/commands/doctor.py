@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.health import Level
+from monodepth2_training.shared_files import MODEL_HELP, model_path
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--model', metavar='FILE', default='', help='a .safetensors model file')
+    parser.add_argument('--model', metavar='FILE', type=model_path, help=MODEL_HELP)
     parser.add_argument('--topic', metavar='TOPIC', default='', help='an image topic to listen to')
     parser.add_argument(
         '--calibration', metavar='YAML', default='', help='a camera calibration file'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ConfigError, EvaluationError, Monodepth2Error
 from monodepth2_training.commands import evaluate_sets
+from monodepth2_training.shared_files import MODEL_HELP, model_path
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,7 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--model', type=Path, help='model file')
+    parser.add_argument('--model', type=model_path, help=MODEL_HELP)
     parser.add_argument('--bag', type=Path, help='recording to evaluate on')
     parser.add_argument('--out', type=Path, help='folder for the reports (default: none)')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from monodepth2_training.shared_files import MODEL_HELP, model_path
+
 if TYPE_CHECKING:
     import argparse
 
@@ -17,7 +19,7 @@ HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('file', metavar='FILE', help='a .safetensors model file')
+    parser.add_argument('file', metavar='FILE', type=model_path, help=MODEL_HELP)
     parser.add_argument('--json', action='store_true', help='print JSON')
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import CalibrationError, ConfigError, ImageError
+from monodepth2_training.shared_files import MODEL_HELP, model_path
 
 if TYPE_CHECKING:
     import argparse
@@ -40,12 +41,12 @@ _FORMAT_HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    for name, text in (
-        ('--model', 'model file'),
-        ('--image', 'image, folder of images, video or bag'),
-        ('--out', 'file for one image, else a folder'),
+    for name, kind, text in (
+        ('--model', model_path, MODEL_HELP),
+        ('--image', Path, 'image, folder of images, video or bag'),
+        ('--out', Path, 'file for one image, else a folder'),
     ):
-        parser.add_argument(name, required=True, type=Path, help=text)
+        parser.add_argument(name, required=True, type=kind, help=text)
     parser.add_argument('--topic', default='', help='image topic or camera namespace in a bag')
     parser.add_argument('--format', default='', help=_FORMAT_HELP)
     parser.add_argument('--colormap', default='magma', help='of colour PNGs (default magma)')

@@ -11,11 +11,13 @@ from monodepth2_ros.health import Level
 from monodepth2_training.doctor.check import Check
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from monodepth2_ros.geometry.camera import CameraCalibration
     from monodepth2_ros.model_file import Model
 
 
-def read_model(path: str) -> tuple[Model | None, Check]:
+def read_model(path: Path) -> tuple[Model | None, Check]:
     """Load and verify a model file."""
     from monodepth2_ros.model_file import load_model
     from monodepth2_training.model_report import RELATIVE, scale_text

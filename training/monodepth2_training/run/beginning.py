@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING
 from monodepth2_training.config_files import read_config
 from monodepth2_training.model.initial_weights import IMAGENET, whole_model
 from monodepth2_training.model.stored_networks import pose_network_of
-from monodepth2_training.shared_files import bundled_model
+from monodepth2_training.shared_files import DEMO, bundled_model
 
 if TYPE_CHECKING:
     from monodepth2_ros.model_file import Model
     from monodepth2_training.config import TrainingConfig
-
-DEMO = 'demo'
-"""Begin with the model that comes with the demo."""
 
 USUAL = 'mono_640x192'
 """The configuration of a run that names none."""
