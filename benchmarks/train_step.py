@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 
 import torch
 from monodepth2_training.data.augmentation import Views
-from monodepth2_training.loss.objective import LossConfig, Objective
+from monodepth2_training.loss.config import LossConfig
+from monodepth2_training.loss.objective import Objective
 from monodepth2_training.model.depth_pose import DepthPoseModel, ModelConfig, Prediction
 from monodepth2_training.world.drive import Drive, DriveSettings
 from plain_step import plain_loss

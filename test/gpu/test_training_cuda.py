@@ -7,7 +7,8 @@ import pytest
 import torch
 from monodepth2_training.data.augmentation import AugmentationSettings, Views, augment
 from monodepth2_training.data.dataset import TripletBatch
-from monodepth2_training.loss.objective import LossConfig, LossTerms, Objective
+from monodepth2_training.loss.config import LossConfig
+from monodepth2_training.loss.objective import LossTerms, Objective
 from monodepth2_training.model.depth_pose import DepthPoseModel, ModelConfig, Prediction
 from support.loss_scene import random_prediction, random_views, street
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monodepth2_training.loss.objective import LossConfig
+from monodepth2_training.loss.config import LossConfig
 from torch.nn import functional
 
 from monodepth2_ros.geometry.depth import DepthRange

@@ -22,7 +22,7 @@ from monodepth2_training.data.picture_motion import motion, small_picture
 from monodepth2_training.data.rendered_pictures import PictureMemory
 from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import Sample, TripletSettings, make_split
-from monodepth2_training.loss.objective import LossConfig
+from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.model.depth_pose import ModelConfig
 from monodepth2_training.run.metric import checked_scale
 from monodepth2_training.run.odometry import read_run_odometry

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 from monodepth2_training.data.augmentation import Views
+from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.loss.objective import (
-    LossConfig,
     LossTerms,
     Objective,
     scale_intrinsics,

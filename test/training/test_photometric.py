@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.loss.kernels import Kernels
-from monodepth2_training.loss.objective import LossConfig
 from monodepth2_training.loss.photometric import l1_error, photometric_error, reference
 from monodepth2_training.loss.ssim import (
     fold_rim,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from monodepth2_training.data.network_unit import travel_unit_m
-from monodepth2_training.loss.objective import LossConfig, Objective
+from monodepth2_training.loss.config import LossConfig
+from monodepth2_training.loss.objective import Objective
 from monodepth2_training.loss.velocity import velocity_error
 from support.loss_scene import random_prediction, random_views
 
@@ -92,6 +93,20 @@ def test_the_objective_adds_the_weighted_term_and_nothing_at_weight_zero() -> No
     assert without.velocity == 0.0
 
 
+def test_the_weight_grows_from_nothing_to_its_full() -> None:
+    config = LossConfig(velocity=0.08, velocity_warm_up=4)
+    weights = [config.velocity_at(step) for step in range(6)]
+    assert weights == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08, 0.08])
+    views = random_views()
+    prediction = random_prediction(views)
+    objective = Objective(config, DepthRange())
+    whole, quarter, none = (objective(views, prediction, velocity=w) for w in (None, 0.02, 0.0))
+    torch.testing.assert_close(quarter.velocity, 0.25 * whole.velocity)
+    assert none.velocity == 0.0
+    at_once = LossConfig(velocity=0.08, velocity_warm_up=0)
+    assert at_once.velocity_at(0) == 0.08
+
+
 def test_the_gradient_reaches_the_motion_alone() -> None:
     views = random_views()
     prediction = random_prediction(views)
@@ -110,3 +125,5 @@ def test_the_gradient_reaches_the_motion_alone() -> None:
 def test_a_negative_weight_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r'velocity -1.* is no weight'):
         LossConfig(velocity=-1.0)
+    with pytest.raises(ConfigError, match='velocity_warm_up is -1: expected 0 or more'):
+        LossConfig(velocity_warm_up=-1)

@@ -17,7 +17,7 @@ from monodepth2_ros.typed_document import nearest
 from monodepth2_training.data.augmentation import AugmentationSettings
 from monodepth2_training.data.generated_settings import GeneratedSettings
 from monodepth2_training.data.triplets import TripletSettings, source_names
-from monodepth2_training.loss.objective import LossConfig
+from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.model.depth_pose import ModelConfig
 
 COMPILE_CHOICES = ('auto', 'always', 'never')

@@ -94,7 +94,8 @@ class DepthTraining(LightningModule):
         """Loss of one batch, and the scalars ``TERMS``."""
         augmentation, noise = self._generators(self.current_epoch, batch_idx)
         views = augment(batch, self._config.augmentation, augmentation)
-        terms = self.objective(views, self(views), noise)
+        velocity = self._config.loss.velocity_at(self.global_step)
+        terms = self.objective(views, self(views), noise, velocity=velocity)
         return {'loss': terms.total, **scalars(terms)}
 
     def validation_step(self, batch: TripletBatch, batch_idx: int) -> None:

@@ -25,7 +25,8 @@ from monodepth2_training.data.dataset import TripletDataset
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.triplets import Sample, TripletSettings, make_split
 from monodepth2_training.evaluation.evaluation import FigureTable
-from monodepth2_training.loss.objective import LossConfig, Objective
+from monodepth2_training.loss.config import LossConfig
+from monodepth2_training.loss.objective import Objective
 from monodepth2_training.model.stored_networks import networks_of
 from monodepth2_training.report.observation import choose, observe, predict
 from monodepth2_training.report.poses import PoseComparison, compare_poses

@@ -37,40 +37,8 @@ from monodepth2_training.model.view_synthesis import (
 
 if TYPE_CHECKING:
     from monodepth2_training.data.augmentation import Views
+    from monodepth2_training.loss.config import LossConfig
     from monodepth2_training.model.depth_pose import Prediction
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """The parts of the objective."""
-
-    ssim: bool = True
-    """Structural similarity (0.85) beside the absolute difference (0.15), or that alone."""
-    minimum_reprojection: bool = True
-    """Each pixel's least error over the sources, or their mean."""
-    automasking: bool = True
-    """Leave out pixels that look the same without motion: standstills, cars at our own pace."""
-    full_resolution: bool = True
-    """Judge coarse disparities at the images' full size, or the images at the coarse sizes."""
-    predictive_mask: bool = False
-    """Weigh errors by a mask that a network predicts; not together with ``automasking``."""
-    smoothness: float = 1e-3
-    """Weight of the edge-aware smoothness at the finest scale, halved at each coarser one."""
-    velocity: float = 0.0
-    """Weight of the difference between predicted motion and the distance travelled by odometry,
-    which makes depth metric; 0 leaves odometry out."""
-
-    def __post_init__(self) -> None:
-        """Refuse switches that exclude each other and a weight that is no weight."""
-        if self.predictive_mask and self.automasking:
-            raise ConfigError(
-                'predictive_mask and automasking are both on: they answer the same question, '
-                'so switch one of them off (automasking: false for the mask of Zhou et al.)'
-            )
-        for name in ('smoothness', 'velocity'):
-            weight = getattr(self, name)
-            if not 0.0 <= weight < float('inf'):
-                raise ConfigError(f'{name} {weight} is no weight: expected a number from 0 on')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +81,8 @@ class Objective(nn.Module):
         views: Views,
         prediction: Prediction,
         generator: torch.Generator | None = None,
+        *,
+        velocity: float | None = None,
     ) -> LossTerms:
         """Compute the objective.
 
@@ -120,15 +90,21 @@ class Objective(nn.Module):
             views: images and cameras of a batch.
             prediction: what the networks made of them.
             generator: source of the noise that breaks ties in auto-masking.
+            velocity: weight of that term in this step; the configuration's by default.
 
         Returns:
             the terms; ``total`` carries the gradient.
         """
         with torch.autocast(views.target.device.type, enabled=False):
-            return self._terms(views, prediction, generator)
+            weight = self.config.velocity if velocity is None else velocity
+            return self._terms(views, prediction, generator, weight)
 
     def _terms(
-        self, views: Views, prediction: Prediction, generator: torch.Generator | None
+        self,
+        views: Views,
+        prediction: Prediction,
+        generator: torch.Generator | None,
+        velocity_weight: float,
     ) -> LossTerms:
         """``forward`` outside of any autocast."""
         dtype = torch.promote_types(views.target.dtype, torch.float32)
@@ -148,15 +124,17 @@ class Objective(nn.Module):
             smoothness.append(self._smoothness(disparity, views.target.to(dtype)))
             if mask is not None:
                 regularisation.append(mask_regularisation(mask))
-        velocity = self._velocity(views, T_target_to_sources)
+        velocity = self._velocity(views, T_target_to_sources, velocity_weight)
         return _collect(photometric, smoothness, regularisation, velocity, kept[0])
 
-    def _velocity(self, views: Views, T_target_to_sources: torch.Tensor) -> torch.Tensor | None:
+    def _velocity(
+        self, views: Views, T_target_to_sources: torch.Tensor, weight: float
+    ) -> torch.Tensor | None:
         """Weighted velocity term; None where it is off."""
-        if not self.config.velocity:
+        if not weight:
             return None
         error = velocity_error(T_target_to_sources, views.travelled_units)
-        return self.config.velocity / self.depth_range.min_depth_m * error
+        return weight / self.depth_range.min_depth_m * error
 
     def _masks(
         self, prediction: Prediction, dtype: torch.dtype

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from monodepth2_training.data.augmentation import Views
     from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.data.triplets import Sample
-    from monodepth2_training.loss.objective import LossConfig
+    from monodepth2_training.loss.config import LossConfig
     from monodepth2_training.model.depth_pose import DepthPoseModel, Prediction
 
     Pixels = NDArray[np.uint8]
