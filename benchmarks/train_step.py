@@ -3,22 +3,26 @@
 
     PYTHONPATH=.:training python benchmarks/train_step.py --rounds 5
 
-Prints a Markdown table. The candidates take turns, so that other load on the machine hits all of
-them; figures are medians. The first round, which compiles, is reported apart. Where other work
-shares the cores, processor time is the steadier figure: set ``OMP_WAIT_POLICY=passive``, or
-waiting threads count as work. *Loss* is the objective alone, forward and backward, on the same
-disparities and poses; *step* is networks, loss, backward and optimiser.
+Prints a Markdown table. Each candidate has a process of its own, with the memory settings that it
+brings, and they take turns, so that other load on the machine hits all of them; figures are
+medians. The first round, which compiles, is reported apart. Where other work shares the cores,
+processor time is the steadier figure: set ``OMP_WAIT_POLICY=passive``, or waiting threads count as
+work. *Loss* is the objective alone, forward and backward, on the same disparities and poses;
+*step* is networks, loss, backward and optimiser.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 
 import torch
+from monodepth2_training.allocator import keep_freed_memory
 from monodepth2_training.data.augmentation import Views
 from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.loss.objective import Objective
@@ -33,57 +37,128 @@ _DEPTH_RANGE = DepthRange()
 LossFunction = Callable[[Views, Prediction], torch.Tensor]
 
 
-@dataclass
-class Candidate:
-    """Something to time."""
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way to do a training step."""
 
     name: str
     """As the table calls it."""
-    run: Callable[[], float]
-    """Does the work once and gives the loss."""
-    first_loss: float = 0.0
-    """Loss of the first round, before any weight has changed."""
-    first_s: float = 0.0
-    """Time of the first round, compilation included."""
-    times_s: list[float] = field(default_factory=list)
-    """Times of the other rounds."""
-    cpu_s: list[float] = field(default_factory=list)
-    """Processor time of the other rounds, over all threads."""
+    ours: bool = True
+    """Whether the objective is ours, or the plain one."""
+    compile: bool = False
+    """Whether our objective is compiled."""
+    fast: bool = False
+    """Whether networks run in bfloat16, with channels-last weights and the fused optimiser."""
+    keeps_memory: bool = False
+    """Whether the process keeps freed memory, as ``monodepth2 train`` does."""
 
-    def measure(self, device: torch.device) -> None:
-        """Time one more round."""
-        _wait(device)
-        began, began_cpu = time.perf_counter(), time.process_time()
-        loss = self.run()
-        _wait(device)
-        took, took_cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        if self.first_s:
-            self.times_s.append(took)
-            self.cpu_s.append(took_cpu)
-        else:
-            self.first_s, self.first_loss = took, loss
+
+PLAIN = Way(name='plain, float32', ours=False)
+
+LOSSES = (
+    PLAIN,
+    Way(name='eager', keeps_memory=True),
+    Way(name='compiled', compile=True, keeps_memory=True),
+)
+"""Ways of the loss alone."""
+
+STEPS = (
+    PLAIN,
+    Way(name='plain, memory kept', ours=False, keeps_memory=True),
+    Way(name='compiled loss, float32', compile=True),
+    Way(name='compiled loss, bfloat16 networks, channels last', compile=True, fast=True),
+    Way(name='the same, memory kept', compile=True, fast=True, keeps_memory=True),
+)
+"""Ways of the whole step: plain, and with each means added."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """What one round came to."""
+
+    loss: float
+    """Value of the loss."""
+    s: float
+    """Time it took."""
+    cpu_s: float
+    """Processor time, over all threads."""
+
+
+@dataclass
+class Candidate:
+    """A way in a process of its own, which works when it is told to."""
+
+    way: Way
+    pipe: Connection
+    rounds: list[Round] = field(default_factory=list)
+    """The first of them compiles; its loss is that before any weight has changed."""
+
+    def measure(self) -> None:
+        """Have one more round done."""
+        self.pipe.send(True)
+        self.rounds.append(self.pipe.recv())
+
+    @property
+    def times_s(self) -> list[float]:
+        """Times of all rounds but the first."""
+        return [round.s for round in self.rounds[1:]]
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of a round but the first; the median."""
+        return statistics.median(round.cpu_s for round in self.rounds[1:])
 
 
 def main() -> None:
     """Measure and print."""
     arguments = _arguments()
-    device = torch.device(arguments.device)
-    width, height = (int(side) for side in arguments.size.split('x'))
-    views = _views(arguments.batch, width, height, device)
     groups = {
-        'loss': _loss_candidates(views),
-        'step': _step_candidates(views, width, height),
+        what: [_start(arguments, what, way) for way in ways]
+        for what, ways in (('loss', LOSSES), ('step', STEPS))
     }
     for _ in range(arguments.rounds + 1):
         for candidates in groups.values():
             for candidate in candidates:
-                candidate.measure(device)
-    print(f'{_machine(device)}. {width}x{height}, batch {arguments.batch}, 2 sources, 4 scales.\n')
+                candidate.measure()
+    for candidates in groups.values():
+        for candidate in candidates:
+            candidate.pipe.send(False)
+    device = torch.device(arguments.device)
+    print(f'{_machine(device)}. {arguments.size}, batch {arguments.batch}, 2 sources, 4 scales.\n')
     print('| what | ms | least | times faster | CPU ms | times less | loss | off by | first s |')
     print('|---|---|---|---|---|---|---|---|---|')
     for what, candidates in groups.items():
         for candidate in candidates:
             print(_row(what, candidate, candidates[0]))
+
+
+def _start(arguments: argparse.Namespace, what: str, way: Way) -> Candidate:
+    """Start the process of a candidate."""
+    context = multiprocessing.get_context('spawn')
+    ours, theirs = context.Pipe()
+    context.Process(target=_work, args=(arguments, what, way, theirs), daemon=True).start()
+    return Candidate(way, ours)
+
+
+def _work(arguments: argparse.Namespace, what: str, way: Way, pipe: Connection) -> None:
+    """Do a round each time that the pipe asks for one, after one that brings the caches back."""
+    if way.keeps_memory:
+        keep_freed_memory()
+    device = torch.device(arguments.device)
+    width, height = (int(side) for side in arguments.size.split('x'))
+    views = _views(arguments.batch, width, height, device)
+    run = _loss_only(way, views) if what == 'loss' else _step(way, views)
+    first = True
+    while pipe.recv():
+        if not first:
+            run()
+        first = False
+        _wait(device)
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
+        loss = run()
+        _wait(device)
+        took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+        pipe.send(Round(loss=loss, s=took_s, cpu_s=took_cpu_s))
 
 
 def _arguments() -> argparse.Namespace:
@@ -116,53 +191,31 @@ def _views(batch: int, width: int, height: int, device: torch.device) -> Views:
     )
 
 
-def _loss_candidates(views: Views) -> list[Candidate]:
-    """The objective alone: plain, ours as written, ours compiled."""
-    model = DepthPoseModel(
-        ModelConfig(width=views.target.shape[-1], height=views.target.shape[-2])
-    )
-    with torch.no_grad():
-        prediction = model.to(views.target.device)(views)
-    return [
-        Candidate(f'{name} loss', _loss_only(loss, views, prediction))
-        for name, loss in (
-            ('plain', _plain),
-            ('eager', _ours(compile=False)),
-            ('compiled', _ours(compile=True)),
-        )
-    ]
-
-
-def _step_candidates(views: Views, width: int, height: int) -> list[Candidate]:
-    """The whole step: plain, and with each means added."""
-    return [
-        Candidate('plain, float32', _step(_plain, views, width, height, fast=False)),
-        Candidate(
-            'compiled loss, float32', _step(_ours(compile=True), views, width, height, fast=False)
-        ),
-        Candidate(
-            'compiled loss, bfloat16 networks, channels last',
-            _step(_ours(compile=True), views, width, height, fast=True),
-        ),
-    ]
-
-
-def _plain(views: Views, prediction: Prediction) -> torch.Tensor:
-    return plain_loss(views, prediction, _DEPTH_RANGE)
-
-
-def _ours(*, compile: bool) -> LossFunction:
-    objective = Objective(LossConfig(), _DEPTH_RANGE, compile=compile)
+def _loss(way: Way) -> LossFunction:
+    """The objective of a way."""
+    if not way.ours:
+        return lambda views, prediction: plain_loss(views, prediction, _DEPTH_RANGE)
+    objective = Objective(LossConfig(), _DEPTH_RANGE, compile=way.compile)
     return lambda views, prediction: objective(views, prediction).total
 
 
-def _loss_only(loss: LossFunction, views: Views, prediction: Prediction) -> Callable[[], float]:
+def _model(views: Views) -> DepthPoseModel:
+    """Networks with the same weights in every process."""
+    torch.manual_seed(0)
+    height, width = views.target.shape[-2:]
+    return DepthPoseModel(ModelConfig(width=width, height=height)).to(views.target.device)
+
+
+def _loss_only(way: Way, views: Views) -> Callable[[], float]:
     """Forward and backward of a loss on leaves of its own."""
+    with torch.no_grad():
+        prediction = _model(views)(views)
     leaves = Prediction(
         disparities=tuple(d.detach().clone().requires_grad_() for d in prediction.disparities),
         T_target_to_sources=prediction.T_target_to_sources.detach().clone().requires_grad_(),
         masks=None,
     )
+    loss = _loss(way)
 
     def run() -> float:
         total = loss(views, leaves)
@@ -172,23 +225,17 @@ def _loss_only(loss: LossFunction, views: Views, prediction: Prediction) -> Call
     return run
 
 
-def _step(
-    loss: LossFunction, views: Views, width: int, height: int, *, fast: bool
-) -> Callable[[], float]:
-    """One training step of a model of its own, which begins with the same weights as the others.
-
-    ``fast``: bfloat16 networks, channels-last weights and the fused optimiser.
-    """
-    torch.manual_seed(0)
-    device = views.target.device
-    model = DepthPoseModel(ModelConfig(width=width, height=height)).to(device).train()
-    if fast:
+def _step(way: Way, views: Views) -> Callable[[], float]:
+    """One training step."""
+    model = _model(views).train()
+    if way.fast:
         model.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(model.parameters(), 1e-4, fused=fast)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-4, fused=way.fast)
+    loss = _loss(way)
 
     def run() -> float:
         optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+        with torch.autocast(views.target.device.type, torch.bfloat16, enabled=way.fast):
             prediction = model(views)
         total = loss(views, prediction)
         total.backward()
@@ -199,14 +246,13 @@ def _step(
 
 
 def _row(what: str, candidate: Candidate, plain: Candidate) -> str:
-    median, cpu = statistics.median(candidate.times_s), statistics.median(candidate.cpu_s)
-    faster = statistics.median(plain.times_s) / median
-    less = statistics.median(plain.cpu_s) / cpu
-    off_by = abs(candidate.first_loss - plain.first_loss)
+    median, least = statistics.median(candidate.times_s), min(candidate.times_s)
+    cpu, first = candidate.cpu_s, candidate.rounds[0]
+    faster, less = statistics.median(plain.times_s) / median, plain.cpu_s / cpu
     return (
-        f'| {what}: {candidate.name} | {1e3 * median:.0f} | {1e3 * min(candidate.times_s):.0f} '
+        f'| {what}: {candidate.way.name} | {1e3 * median:.0f} | {1e3 * least:.0f} '
         f'| {faster:.2f} | {1e3 * cpu:.0f} | {less:.2f} '
-        f'| {candidate.first_loss:.6f} | {off_by:.1e} | {candidate.first_s:.1f} |'
+        f'| {first.loss:.6f} | {abs(first.loss - plain.rounds[0].loss):.1e} | {first.s:.1f} |'
     )
 
 

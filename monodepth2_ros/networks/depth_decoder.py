@@ -30,9 +30,26 @@ Maps = tuple[torch.Tensor, ...]
 """One map float [B, outputs, H / 2^s, W / 2^s] in (0, 1) per scale, finest first."""
 
 
-def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
+class ReflectingConvolution(nn.Conv2d):
     """A 3x3 convolution that keeps the size by reflecting the border."""
-    return nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, padding_mode='reflect')
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, kernel_size=3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map [B, C_in, h, w] to [B, C_out, h, w]."""
+        return super().forward(_reflected(x))
+
+
+def _reflected(x: torch.Tensor) -> torch.Tensor:
+    """Add a row and a column on each side, in the type of ``x``.
+
+    On the CPU, autocast would do it in float32, and the convolution then go back.
+    """
+    if not torch.is_autocast_enabled(x.device.type):
+        return functional.pad(x, (1, 1, 1, 1), mode='reflect')
+    with torch.autocast(x.device.type, enabled=False):
+        return functional.pad(x, (1, 1, 1, 1), mode='reflect')
 
 
 class DecoderStage(nn.Module):
@@ -40,8 +57,8 @@ class DecoderStage(nn.Module):
 
     def __init__(self, channels_in: int, channels_skip: int, channels_out: int) -> None:
         super().__init__()
-        self.reduce = _convolution(channels_in, channels_out)
-        self.merge = _convolution(channels_out + channels_skip, channels_out)
+        self.reduce = ReflectingConvolution(channels_in, channels_out)
+        self.merge = ReflectingConvolution(channels_out + channels_skip, channels_out)
 
     def forward(self, x: torch.Tensor, skip: torch.Tensor | None) -> torch.Tensor:
         """Map [B, C_in, h, w] and a skip [B, C_skip, 2h, 2w] or None to [B, C_out, 2h, 2w]."""
@@ -52,7 +69,7 @@ class DecoderStage(nn.Module):
         return functional.elu(self.merge(x), inplace=True)
 
 
-class Head(nn.Conv2d):
+class Head(ReflectingConvolution):
     """Reads maps in (0, 1) off a stage, in the type of its own weights whatever the stage's.
 
     Neighbouring disparities often differ by less than bfloat16 can tell. So whoever runs the
@@ -60,7 +77,7 @@ class Head(nn.Conv2d):
     """
 
     def __init__(self, channels: int, outputs: int) -> None:
-        super().__init__(channels, outputs, kernel_size=3, padding=1, padding_mode='reflect')
+        super().__init__(channels, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map [B, channels, h, w] to [B, outputs, h, w]."""

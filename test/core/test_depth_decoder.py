@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn import functional
 
-from monodepth2_ros.networks.depth_decoder import DecoderStage, DepthDecoder
+from monodepth2_ros.networks.depth_decoder import DecoderStage, DepthDecoder, ReflectingConvolution
 
 CHANNELS = (64, 64, 128, 256, 512)
 
@@ -65,3 +66,21 @@ def test_gradients_reach_every_weight() -> None:
     decoder = DepthDecoder(CHANNELS, (0, 1, 2, 3))
     sum(d.mean() for d in decoder(_features(64, 64))).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
+
+
+def test_the_border_is_reflected_in_the_type_that_autocast_gave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    padded: list[torch.dtype] = []
+
+    def pad(x: torch.Tensor, sides: tuple[int, ...], *, mode: str) -> torch.Tensor:
+        out = torch_pad(x, sides, mode=mode)
+        padded.append(out.dtype)
+        return out
+
+    torch_pad = functional.pad
+    monkeypatch.setattr(functional, 'pad', pad)
+    x = torch.rand(1, 8, 4, 6).bfloat16()
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        out = ReflectingConvolution(8, 8)(x)
+    assert (out.dtype, padded) == (torch.bfloat16, [torch.bfloat16])

@@ -92,11 +92,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Extract where needed, train, and print where the model is."""
+    from monodepth2_training.allocator import keep_freed_memory
     from monodepth2_training.run.folder import RunFolder
     from monodepth2_training.run.keeper import TrainingInterrupted
     from monodepth2_training.run.processes import joined_processes
     from monodepth2_training.run.progress import RunProgress
 
+    keep_freed_memory()
     folder = RunFolder(args.out)
     with joined_processes() as processes, ExitStack() as stack:
         progress = RunProgress(process=processes.rank)
@@ -116,6 +118,7 @@ def _train(
     """Prepare, train and report, in one process of the run."""
     from monodepth2_ros.inference.engines.device import choose_device
     from monodepth2_training.config_files import read_config
+    from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.run.training import train
 
     device, reason = choose_device(_device_request(args.device, processes))
@@ -127,7 +130,7 @@ def _train(
     processes.wait()
     if not processes.is_first:
         config = read_config(str(folder.config))
-    store = _open_store(folder)
+    store = FrameStore.open(folder.read_store_path())
     if processes.is_first:
         _say_store(store, config, progress.say)
     outcome = train(
@@ -231,13 +234,6 @@ def _extract(folder: RunFolder) -> None:
         open_source(folder.read_source(), line.reach)
     finally:
         line.close()
-
-
-def _open_store(folder: RunFolder) -> FrameStore:
-    """The run's frames, which are there by now."""
-    from monodepth2_training.data.frame_store import FrameStore
-
-    return FrameStore.open(folder.read_store_path())
 
 
 def _say_store(store: FrameStore, config: TrainingConfig, say: Callable[[str], None]) -> None:
