@@ -48,5 +48,4 @@ def _page_faults(*arguments: str) -> int:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='not glibc')
 def test_memory_that_was_freed_is_used_again_without_the_system() -> None:
-
     assert _page_faults('keep') < _page_faults() / 10
