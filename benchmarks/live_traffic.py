@@ -95,11 +95,15 @@ class Figures:
 class NodeUnderTest:
     """A process with a node; ends with the block."""
 
-    def __init__(self, command: Sequence[str], *, log: Path) -> None:
+    def __init__(self, command: Sequence[str], *, log: Path, prefix: Sequence[str] = ()) -> None:
+        """Start Python with a command; ``prefix`` is put before it, as ``nice -n -10``."""
         self._log = log.open('w')
         self.started_s = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT
+            [*prefix, sys.executable, *command],
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
         )
 
     def __enter__(self) -> NodeUnderTest:

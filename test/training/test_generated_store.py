@@ -125,7 +125,7 @@ def test_a_run_knows_the_metres_of_either_side_and_judges_its_scale_by_the_other
     def units(model: object, store: FrameStore, samples: Sequence[Sample]) -> np.ndarray:
         return np.full((len(samples), 2), 0.25)
 
-    monkeypatch.setattr(by_odometry, '_predicted_units', units)
+    monkeypatch.setattr(by_odometry, '_moved_units', units)
     scale = checked_scale(config, store, split, odometry, tmp_path / 'epoch_0001.ckpt')
     focal_px = np.array([c.camera.fx_px for c in store.cameras])
     shares = [focal_px[0] / focal_px[sample.camera] for sample in split.validation]

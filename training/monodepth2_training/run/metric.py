@@ -16,7 +16,7 @@ from monodepth2_training.checkpoints import load_checkpoint
 from monodepth2_training.data.network_unit import baseline_m, stereo_unit_m
 from monodepth2_training.data.triplets import source_names
 from monodepth2_training.model.depth_pose import DepthPoseModel
-from monodepth2_training.scale.by_odometry import metres_per_unit
+from monodepth2_training.scale.by_odometry import MOST_SAMPLES, metres_per_unit
 from monodepth2_training.scale.estimate import estimate_scale
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.data.triplets import Split
     from monodepth2_training.run.odometry import RunOdometry
-
-MOST_SAMPLES = 400
-"""No more validation samples than these are looked at."""
 
 NOT_LEARNT = 0.2
 """A network unit that is off by more than this share has not been learnt."""

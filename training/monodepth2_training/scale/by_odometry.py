@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scale from motion: metres that the odometry travelled over units that the pose net saw."""
+"""The scale from motion: metres that the odometry travelled over units that the pictures show."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monodepth2_ros.geometry.depth import disparity_to_depth
 from monodepth2_training.data.augmentation import AugmentationSettings, augment
 from monodepth2_training.data.dataset import TripletDataset, frame_indices
 from monodepth2_training.data.network_unit import focal_shares
 from monodepth2_training.model.depth_pose import TEMPORAL
+from monodepth2_training.scale.motion import refined_motion
 
 if TYPE_CHECKING:
     from monodepth2_training.data.frame_store import FrameStore
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 LEAST_STEP_M = 0.05
 """Shorter steps say nothing about a ratio of lengths."""
 
-_BATCH = 4
+MOST_SAMPLES = 60
+"""So many give the median well, and the search for their motion takes seconds."""
+
+_BATCH = 6
 
 
 def metres_per_unit(
@@ -32,7 +37,9 @@ def metres_per_unit(
     samples: Sequence[Sample],
     distances_m: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Metres per unit of predicted translation of the first camera, for each step to a source.
+    """Metres per unit of translation of the first camera, for each step to a source.
+
+    The translation is that with which predicted depth fits the pictures; see ``refined_motion``.
 
     Args:
         model: in evaluation mode on the CPU, with a pose network.
@@ -45,22 +52,24 @@ def metres_per_unit(
     """
     places, frames = [model.sources.index(name) for name in TEMPORAL], frame_indices(samples)
     metres = distances_m[:, places]
-    units = _predicted_units(model, store, samples)[:, places]
+    units = _moved_units(model, store, samples)[:, places]
     usable = (metres >= LEAST_STEP_M) & (units > 0.0)
     ratio = metres / np.where(usable, units, 1.0) * focal_shares(store.cameras)[frames[:, 0, :1]]
     return np.where(usable, ratio, np.nan)
 
 
-def _predicted_units(
+def _moved_units(
     model: DepthPoseModel, store: FrameStore, samples: Sequence[Sample]
 ) -> NDArray[np.float64]:
-    """Lengths [N, S] of the predicted translations in network units."""
+    """Lengths [N, S] of the translations in network units."""
     dataset = TripletDataset(store, samples)
     lengths = []
     for begin in range(0, len(samples), _BATCH):
         batch = range(begin, min(begin + _BATCH, len(samples)))
         views = augment(dataset.__getitems__(batch), AugmentationSettings(), None)
-        with torch.inference_mode():
-            T = model(views).T_target_to_sources
+        with torch.no_grad():
+            predicted = model(views)
+            depth_units = disparity_to_depth(predicted.disparities[0], model.depth_range)
+        T = refined_motion(views, depth_units, predicted.T_target_to_sources)
         lengths.append(T[..., :3, 3].double().norm(dim=-1).numpy())
     return np.concatenate(lengths)

@@ -135,13 +135,13 @@ class _Measuring:
         self._store: FrameStore | None = None
 
     def by_odometry(self) -> ScaleEstimate:
-        """Metres of odometry over units of the pose network."""
+        """Metres of odometry over units of motion."""
         networks = networks_of(self._model)
         if networks is None:
             raise _Unusable('the model file holds no pose network')
         store = self._frames()
         split = make_split(store, mode='mono', settings=TripletSettings(validation=0.0))
-        step = -(-len(split.training) // self._settings.frames)
+        step = -(-len(split.training) // min(self._settings.frames, by_odometry.MOST_SAMPLES))
         samples = split.training[::step]
         travel = travelled_m(store, frame_indices(split.training))
         if not travel.known:
@@ -150,7 +150,7 @@ class _Measuring:
         ratios = by_odometry.metres_per_unit(networks, store, samples, distances_m)
         notes = (travel.text(), *travel.clock_lines())
         doubts = odometry_doubts(store.frames(0))
-        method = 'odometry against the pose network'
+        method = 'odometry against motion in the pictures'
         return self._estimate(ratios.ravel(), store.cameras[0].camera, method, notes, doubts)
 
     def by_ground(self) -> ScaleEstimate:
