@@ -37,6 +37,9 @@ _BETAS = (0.8, 0.95)
 _TURN_RAD = 5e-4
 """Rotation about an axis in a first step of the search."""
 
+_GAIN = 1e-5
+"""Photometric error that a motion must do better by: a picture that shows nothing has no best."""
+
 _SHIFT = 0.02
 """Translation along an axis in a first step, as a share of the whole."""
 
@@ -65,7 +68,7 @@ def refined_motion(
         begun = torch.stack(tried).gather(0, best[None, ..., None, None].expand(1, -1, -1, 4, 4))
     found = _descended(begun[0], errors)
     with torch.no_grad():
-        better = errors(found) < errors(T_target_to_sources)
+        better = errors(found) < errors(T_target_to_sources) - _GAIN
     return torch.where(better[..., None, None], found, T_target_to_sources)
 
 
