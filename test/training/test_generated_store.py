@@ -13,6 +13,7 @@ import torch
 from monodepth2_training.build import build_module
 from monodepth2_training.checkpoints import save_checkpoint
 from monodepth2_training.config import TrainingConfig
+from monodepth2_training.data.augmentation import Views
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.dataset import TripletDataset, frame_indices
 from monodepth2_training.data.frame_store import FrameStore
@@ -132,6 +133,35 @@ def test_a_run_knows_the_metres_of_either_side_and_judges_its_scale_by_the_other
     expected = np.nanmedian(metres / 0.25 * np.array(shares)[:, None])
     assert scale.value == pytest.approx(expected, rel=1e-6)
     assert f'on {np.isfinite(metres).sum()} validation steps' in scale.method
+
+
+def test_metres_go_over_the_motion_with_which_depth_fits_the_pictures(
+    store: FrameStore, monkeypatch: pytest.MonkeyPatch
+):
+    network = ModelConfig(
+        width=WIDTH, height=HEIGHT, encoder='efficientnet_lite0', weights='random'
+    )
+    model = build_module(TrainingConfig(network=network)).model.eval()
+    samples = make_split(store, mode='mono', settings=TripletSettings(validation=0.0)).training
+    metres = travelled_m(store, frame_indices(samples)).distances_m
+    depths: list[torch.Tensor] = []
+
+    def refined(views: Views, depth_units: torch.Tensor, T: torch.Tensor) -> torch.Tensor:
+        depths.append(depth_units)
+        found = torch.eye(4).repeat(len(views.target), 2, 1, 1)
+        found[..., 2, 3] = 0.25
+        return found
+
+    monkeypatch.setattr(by_odometry, 'refined_motion', refined)
+    ratios = by_odometry.metres_per_unit(model, store, samples, metres)
+    focal_px = np.array([camera.camera.fx_px for camera in store.cameras])
+    shares = [focal_px[0] / focal_px[sample.camera] for sample in samples]
+    known = np.isfinite(ratios)
+    assert known.any()
+    np.testing.assert_allclose(ratios[known], (metres / 0.25 * np.array(shares)[:, None])[known])
+    depth_units = torch.cat(depths)
+    assert depth_units.shape == (len(samples), 1, HEIGHT, WIDTH)
+    assert depth_units.min() >= model.depth_range.min_depth_m
 
 
 def test_pairs_look_from_a_baseline_apart(tmp_path: Path):
