@@ -72,6 +72,13 @@ def test_the_unit_is_that_of_depth(drive: Drive) -> None:
     torch.testing.assert_close(50.0 * _lengths(found), _lengths(T), rtol=0.02, atol=0.0)
 
 
+def test_large_pictures_are_searched_in_a_smaller_size() -> None:
+    settings = DriveSettings(frames=8, width=608, height=192, seed=6, moving_cars=False)
+    views, depth_m, T = _seen(Drive(settings, torch.device('cpu')), 3)
+    found = refined_motion(views, depth_m, _shortened(T, 0.8))
+    torch.testing.assert_close(_lengths(found), _lengths(T), rtol=0.02, atol=0.0)
+
+
 def test_each_source_is_judged_by_itself(drive: Drive) -> None:
     views, depth_m, T = _seen(drive, 3)
     guess = T.clone()

@@ -9,10 +9,12 @@ search for the least photometric error begins.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+from torch.nn import functional
 
+from monodepth2_training.loss.objective import scale_intrinsics
 from monodepth2_training.loss.photometric import Reference, photometric_error, reference
 from monodepth2_training.model.pose import rigid_transform
 from monodepth2_training.model.view_synthesis import (
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 _LENGTHS = tuple(2.0 ** (k / 3) for k in range(-4, 5))
 """Shares of the predicted length that are tried first, 0.4 to 2.5."""
+
+_MOST_COLUMNS = 320
+"""Size of the pictures that motion is searched for in."""
 
 _STEPS = 40
 _BETAS = (0.8, 0.95)
@@ -49,6 +54,8 @@ def refined_motion(
 ) -> torch.Tensor:
     """Search near a motion for the one with the least photometric error.
 
+    Large pictures are looked at in a smaller size, so that a batch takes seconds.
+
     Args:
         views: pictures and cameras of a batch.
         depth_units: of the targets, float [B, 1, H, W].
@@ -57,10 +64,10 @@ def refined_motion(
     Returns:
         float [B, S, 4, 4] in the units of depth; what was given where nothing better is found.
     """
-    target = reference(views.target.repeat_interleave(views.sources.shape[1], dim=0))
+    scene = _scene(views, depth_units)
 
     def errors(T: torch.Tensor) -> torch.Tensor:
-        return _errors(views, target, depth_units, T)
+        return _errors(scene, T)
 
     with torch.no_grad():
         tried = [_lengthened(T_target_to_sources, share) for share in _LENGTHS]
@@ -96,13 +103,45 @@ def _lengthened(T: torch.Tensor, share: float) -> torch.Tensor:
     return lengthened
 
 
-def _errors(
-    views: Views, target: Reference, depth_units: torch.Tensor, T: torch.Tensor
-) -> torch.Tensor:
+class _Scene(NamedTuple):
+    """What motions are judged by."""
+
+    target: Reference
+    """Of B x S pictures, each target once for each of its sources."""
+    sources: torch.Tensor
+    """[B x S, 3, H, W]"""
+    depth_units: torch.Tensor
+    """[B, 1, H, W]"""
+    K: torch.Tensor
+    """[B, 3, 3]"""
+    K_sources: torch.Tensor
+    """[B, S, 3, 3]"""
+
+
+def _scene(views: Views, depth_units: torch.Tensor) -> _Scene:
+    """Prepare pictures, depth and cameras in the size of the search."""
+    height, width = views.target.shape[-2:]
+    share = min(1.0, _MOST_COLUMNS / width)
+    size = round(share * height), round(share * width)
+    scale = size[1] / width, size[0] / height
+
+    def small(images: torch.Tensor) -> torch.Tensor:
+        return functional.interpolate(images, size=size, mode='area')
+
+    return _Scene(
+        target=reference(small(views.target).repeat_interleave(views.sources.shape[1], dim=0)),
+        sources=small(views.sources.flatten(0, 1)),
+        depth_units=1.0 / small(1.0 / depth_units),
+        K=scale_intrinsics(views.K, *scale),
+        K_sources=scale_intrinsics(views.K_sources, *scale),
+    )
+
+
+def _errors(scene: _Scene, T: torch.Tensor) -> torch.Tensor:
     """Mean photometric error [B, S] of the pixels that each source shows."""
-    rays = cast_rays(views.K, views.K_sources, T, depth_units.shape[-2:])
-    positions = sampling_positions(project(depth_units, rays), rays.pixels)
+    rays = cast_rays(scene.K, scene.K_sources, T, scene.depth_units.shape[-2:])
+    positions = sampling_positions(project(scene.depth_units, rays), rays.pixels)
     seen = (positions.abs() <= 1.0).all(dim=2)
-    warped = sample(views.sources.flatten(0, 1), positions.flatten(0, 1))
-    error = photometric_error(warped, target).view_as(seen)
+    warped = sample(scene.sources, positions.flatten(0, 1))
+    error = photometric_error(warped, scene.target).view_as(seen)
     return (error * seen).sum(dim=(-2, -1)) / seen.sum(dim=(-2, -1)).clamp(min=1)
