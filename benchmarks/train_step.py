@@ -148,17 +148,21 @@ def _work(arguments: argparse.Namespace, what: str, way: Way, pipe: Connection) 
     width, height = (int(side) for side in arguments.size.split('x'))
     views = _views(arguments.batch, width, height, device)
     run = _loss_only(way, views) if what == 'loss' else _step(way, views)
-    first = True
+    pipe.recv()
+    pipe.send(_timed(run, device))
     while pipe.recv():
-        if not first:
-            run()
-        first = False
-        _wait(device)
-        began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        loss = run()
-        _wait(device)
-        took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-        pipe.send(Round(loss=loss, s=took_s, cpu_s=took_cpu_s))
+        run()
+        pipe.send(_timed(run, device))
+
+
+def _timed(run: Callable[[], float], device: torch.device) -> Round:
+    """Do a round, and time it."""
+    _wait(device)
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    loss = run()
+    _wait(device)
+    took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    return Round(loss=loss, s=took_s, cpu_s=took_cpu_s)
 
 
 def _arguments() -> argparse.Namespace:

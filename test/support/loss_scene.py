@@ -105,8 +105,19 @@ def street(depth_range: DepthRange) -> tuple[Views, Prediction]:
         exposure_changes=False,
         noise=False,
     )
-    drive = Drive(settings, torch.device('cpu'))
-    previous, target, following = drive
+    views, depth_m, T_target_to_sources = between_neighbours(
+        Drive(settings, torch.device('cpu')), 1
+    )
+    return views, Prediction(
+        disparities=(depth_to_disparity(depth_m, depth_range),),
+        T_target_to_sources=T_target_to_sources,
+        masks=None,
+    )
+
+
+def between_neighbours(drive: Drive, number: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
+    """A frame between its neighbours, its true depth [1, 1, H, W], the true motion to them."""
+    previous, target, following = (drive.frame(n) for n in (number - 1, number, number + 1))
     images = [
         torch.tensor(frame.rgb, dtype=torch.float32).permute(2, 0, 1)[None] / 255.0
         for frame in (target, previous, following)
@@ -130,11 +141,7 @@ def street(depth_range: DepthRange) -> tuple[Views, Prediction]:
         ),
     )
     depth_m = torch.tensor(target.depth_m)[None, None]
-    return views, Prediction(
-        disparities=(depth_to_disparity(depth_m, depth_range),),
-        T_target_to_sources=torch.tensor(np.stack(motions), dtype=torch.float32)[None],
-        masks=None,
-    )
+    return views, depth_m, torch.tensor(np.stack(motions), dtype=torch.float32)[None]
 
 
 def depth_to_disparity(depth_m: torch.Tensor, depth_range: DepthRange) -> torch.Tensor:

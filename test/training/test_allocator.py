@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.python_process import run_python
 
-ROOT = Path(__file__).parents[2]
 CODE = """
 import resource, sys
 import torch
@@ -30,19 +26,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def _page_faults(*arguments: str) -> int:
-    environment = {
-        'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "training"}',
-        'PATH': os.environ['PATH'],
-        'OMP_NUM_THREADS': '1',
-    }
-    done = subprocess.run(
-        [sys.executable, '-c', CODE, *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-        timeout=120,
-    )
+    done = run_python(CODE, *arguments)
+    assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,17 +12,11 @@ from types import SimpleNamespace
 import pytest
 from monodepth2_training import cli
 from support import md2_weights
+from support.python_process import ENVIRONMENT, run_python
 
 from monodepth2_ros import __version__
 from monodepth2_ros.errors import ConfigError, ModelFileError
 from monodepth2_ros.model_file import load_model, read_description
-
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {
-    'PYTHONPATH': f'{ROOT}{os.pathsep}{ROOT / "training"}',
-    'PATH': os.environ['PATH'],
-    'OMP_NUM_THREADS': '1',
-}
 
 
 @pytest.fixture(autouse=True)
@@ -45,18 +38,6 @@ def _fails(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
     fake = SimpleNamespace(HELP='', add_arguments=lambda parser: None, run=run)
     monkeypatch.setattr(cli.importlib, 'import_module', lambda _: fake)
-
-
-def _python(code: str, *, stdin: str = '') -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, '-c', code],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        check=False,
-        timeout=60,
-    )
 
 
 def test_import_turns_a_folder_into_a_model_file(
@@ -116,7 +97,7 @@ def test_info_refuses_a_damaged_file_in_one_line(
 
 
 def test_help_lists_the_verbs_without_importing_torch() -> None:
-    done = _python(
+    done = run_python(
         'import sys\nfrom monodepth2_training import cli\n'
         'try:\n    cli.main(["--help"])\nexcept SystemExit as e:\n    assert e.code == 0\n'
         'print(sorted({"torch", "cv2", "numpy"} & set(sys.modules)))'

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
 from monodepth2_training.data.augmentation import Views
 from monodepth2_training.model.pose import rigid_transform
 from monodepth2_training.scale.motion import refined_motion
 from monodepth2_training.world.drive import Drive, DriveSettings
+from support.loss_scene import between_neighbours
 
 WIDTH, HEIGHT = 160, 64
 SKY_M = 1e4
@@ -22,30 +24,9 @@ def drive() -> Drive:
 
 
 def _seen(drive: Drive, number: int) -> tuple[Views, torch.Tensor, torch.Tensor]:
-    """A frame between its neighbours, its depth, and the true motion to them."""
-    before, target, after = (drive.frame(n) for n in (number - 1, number, number + 1))
-    pictures = [
-        torch.from_numpy(frame.rgb).permute(2, 0, 1).float()[None] / 255.0
-        for frame in (before, target, after)
-    ]
-    sources = torch.stack([pictures[0], pictures[2]], dim=1)
-    K = torch.tensor(drive.camera.K, dtype=torch.float32)[None]
-    views = Views(
-        target=pictures[1],
-        sources=sources,
-        target_input=pictures[1],
-        sources_input=sources,
-        K=K,
-        K_sources=K[:, None].expand(1, 2, 3, 3),
-        T_target_to_partner=torch.eye(4)[None],
-        travelled_units=torch.full((1, 2), torch.nan),
-    )
-    motions = [
-        np.linalg.inv(frame.T_camera_to_odom) @ target.T_camera_to_odom
-        for frame in (before, after)
-    ]
-    depth_m = torch.from_numpy(target.depth_m).clamp(max=SKY_M)[None, None]
-    return views, depth_m, torch.from_numpy(np.stack(motions)).float()[None]
+    """A frame between its neighbours, its depth with a far sky, and the true motion to them."""
+    views, depth_m, T = between_neighbours(drive, number)
+    return views, depth_m.clamp(max=SKY_M), T
 
 
 def _lengths(T: torch.Tensor) -> torch.Tensor:
@@ -59,8 +40,7 @@ def test_a_motion_that_is_too_short_too_long_and_turned_is_put_right(
     views, depth_m, T = _seen(drive, 3)
     turn_rad = torch.tensor([0.002, -0.003, 0.001]).expand(1, 2, 3)
     guess = rigid_transform(turn_rad, torch.zeros(1, 2, 3)) @ T
-    guess[..., :3, 3] *= share
-    found = refined_motion(views, depth_m, guess)
+    found = refined_motion(views, depth_m, _shortened(guess, share))
     torch.testing.assert_close(_lengths(found), _lengths(T), rtol=0.02, atol=0.0)
     turned = found[..., :3, :3] @ T[..., :3, :3].transpose(-1, -2)
     assert (turned - torch.eye(3)).abs().max() < 1e-3
@@ -92,12 +72,8 @@ def test_each_source_is_judged_by_itself(drive: Drive) -> None:
 def test_pictures_that_show_nothing_leave_the_motion_as_it_was(drive: Drive) -> None:
     views, depth_m, T = _seen(drive, 3)
     grey = torch.full_like(views.target, 0.5)
-    blank = Views(
-        **{
-            **vars(views),
-            'target': grey,
-            'sources': grey[:, None].expand_as(views.sources).contiguous(),
-        }
+    blank = replace(
+        views, target=grey, sources=grey[:, None].expand_as(views.sources).contiguous()
     )
     torch.testing.assert_close(refined_motion(blank, depth_m, T), T)
 

@@ -52,7 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--truth', default='', metavar='TOPIC', help='of depth images or a lidar, for lidar'
     )
     parser.add_argument(
-        '--frames', type=int, default=200, help='frames for each method (default 200)'
+        '--frames',
+        type=int,
+        default=200,
+        help='most frames for each method (default 200; of odometry no more than 60 are needed)',
     )
     parser.add_argument('--write', action='store_true', help='write the scale to the model file')
     parser.add_argument('--json', action='store_true', help='print JSON')

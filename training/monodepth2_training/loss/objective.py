@@ -157,8 +157,8 @@ class Objective(nn.Module):
         generator: torch.Generator | None,
     ) -> _Scene:
         """Prepare what the disparities of all scales are judged by, at a size in pixels."""
-        target = _resize(views.target.to(dtype), size)
-        sources = _resize(views.sources.to(dtype).flatten(0, 1), size)
+        target = shrink(views.target.to(dtype), size)
+        sources = shrink(views.sources.to(dtype).flatten(0, 1), size)
         batch, count = views.sources.shape[:2]
         scale = target.shape[-1] / views.target.shape[-1], size[0] / views.target.shape[-2]
         rays = cast_rays(
@@ -206,7 +206,7 @@ class Objective(nn.Module):
     def _smoothness(self, disparity: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Weighted smoothness of one scale, against the image at that scale."""
         weight = self.config.smoothness * disparity.shape[-1] / target.shape[-1]
-        return weight * edge_aware_smoothness(disparity, _resize(target, disparity.shape[-2:]))
+        return weight * edge_aware_smoothness(disparity, shrink(target, disparity.shape[-2:]))
 
 
 class _Scene(NamedTuple):
@@ -239,7 +239,7 @@ def scale_intrinsics(K: torch.Tensor, scale_x: float, scale_y: float) -> torch.T
     return scaled
 
 
-def _resize(images: torch.Tensor, size: torch.Size) -> torch.Tensor:
+def shrink(images: torch.Tensor, size: torch.Size) -> torch.Tensor:
     """Shrink images [N, C, H, W] to a size by averaging areas."""
     if images.shape[-2:] == size:
         return images

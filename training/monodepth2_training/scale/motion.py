@@ -12,9 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch.nn import functional
 
-from monodepth2_training.loss.objective import scale_intrinsics
+from monodepth2_training.loss.objective import scale_intrinsics, shrink
 from monodepth2_training.loss.photometric import Reference, photometric_error, reference
 from monodepth2_training.model.pose import rigid_transform
 from monodepth2_training.model.view_synthesis import (
@@ -42,11 +41,11 @@ _BETAS = (0.8, 0.95)
 _TURN_RAD = 5e-4
 """Rotation about an axis in a first step of the search."""
 
-_GAIN = 1e-5
-"""Photometric error that a motion must do better by: a picture that shows nothing has no best."""
-
 _SHIFT = 0.02
 """Translation along an axis in a first step, as a share of the whole."""
+
+_GAIN = 1e-5
+"""Photometric error that a motion must do better by: a picture that shows nothing has no best."""
 
 
 def refined_motion(
@@ -122,16 +121,14 @@ def _scene(views: Views, depth_units: torch.Tensor) -> _Scene:
     """Prepare pictures, depth and cameras in the size of the search."""
     height, width = views.target.shape[-2:]
     share = min(1.0, _MOST_COLUMNS / width)
-    size = round(share * height), round(share * width)
+    size = torch.Size((round(share * height), round(share * width)))
     scale = size[1] / width, size[0] / height
 
-    def small(images: torch.Tensor) -> torch.Tensor:
-        return functional.interpolate(images, size=size, mode='area')
-
+    target = shrink(views.target, size)
     return _Scene(
-        target=reference(small(views.target).repeat_interleave(views.sources.shape[1], dim=0)),
-        sources=small(views.sources.flatten(0, 1)),
-        depth_units=1.0 / small(1.0 / depth_units),
+        target=reference(target.repeat_interleave(views.sources.shape[1], dim=0)),
+        sources=shrink(views.sources.flatten(0, 1), size),
+        depth_units=1.0 / shrink(1.0 / depth_units, size),
         K=scale_intrinsics(views.K, *scale),
         K_sources=scale_intrinsics(views.K_sources, *scale),
     )
