@@ -190,7 +190,7 @@ def _views(batch: int, width: int, height: int, device: torch.device) -> Views:
         sources_input=sources,
         K=K,
         K_sources=K[:, None].expand(batch, 2, 3, 3),
-        T_target_to_partner=torch.eye(4, device=device).expand(batch, 4, 4),
+        T_target_to_cameras=torch.eye(4, device=device).expand(batch, 2, 4, 4),
         travelled_units=torch.full((batch, 2), torch.nan, device=device),
     )
 

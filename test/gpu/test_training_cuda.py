@@ -55,7 +55,7 @@ def test_augmentation_draws_the_same_on_both() -> None:
         sources=torch.randint(0, 256, (4, 2, 3, 32, 64), generator=generator, dtype=torch.uint8),
         K=torch.eye(3).repeat(4, 1, 1),
         K_sources=torch.eye(3).repeat(4, 2, 1, 1),
-        T_target_to_partner=torch.eye(4).repeat(4, 1, 1),
+        T_target_to_cameras=torch.eye(4).repeat(4, 2, 1, 1),
         travelled_units=torch.rand(4, 2, generator=generator),
         ids=torch.zeros(4, 2, dtype=torch.int64),
     )

@@ -44,7 +44,7 @@ def random_views(
         sources_input=others,
         K=K.expand(batch, 3, 3),
         K_sources=K * zoom,
-        T_target_to_partner=torch.eye(4, dtype=torch.float64).expand(batch, 4, 4),
+        T_target_to_cameras=torch.eye(4, dtype=torch.float64).expand(batch, sources, 4, 4),
         travelled_units=0.1 + rand(batch, sources),
     )
 
@@ -135,7 +135,7 @@ def between_neighbours(drive: Drive, number: int) -> tuple[Views, torch.Tensor, 
         sources_input=sources,
         K=K,
         K_sources=K[:, None].expand(1, 2, 3, 3),
-        T_target_to_partner=torch.eye(4)[None],
+        T_target_to_cameras=torch.eye(4).expand(1, 2, 4, 4),
         travelled_units=torch.tensor(
             [[float(np.linalg.norm(T[:3, 3])) for T in motions]], dtype=torch.float32
         ),

@@ -34,16 +34,16 @@ def random_images(*shape: int, seed: int = 0) -> Tensor:
 def random_batch(items: int = 6, sources: int = 2) -> TripletBatch:
     generator = torch.Generator().manual_seed(1)
     K = torch.tensor([[14.0, 0.0, 9.25], [0.0, 15.0, 7.0], [0.0, 0.0, 1.0]])
-    T = torch.eye(4).repeat(items, 1, 1)
-    angles = torch.randn(items, 3, 3, generator=generator) * 0.1
-    T[:, :3, :3] = torch.matrix_exp(angles - angles.transpose(1, 2))
-    T[:, :3, 3] = torch.randn(items, 3, generator=generator)
+    T = torch.eye(4).repeat(items, sources, 1, 1)
+    angles = torch.randn(items, sources, 3, 3, generator=generator) * 0.1
+    T[..., :3, :3] = torch.matrix_exp(angles - angles.transpose(-1, -2))
+    T[..., :3, 3] = torch.randn(items, sources, 3, generator=generator)
     return TripletBatch(
         target=random_images(items, seed=2),
         sources=random_images(items, sources, seed=3),
         K=K.repeat(items, 1, 1),
         K_sources=K.repeat(items, sources, 1, 1),
-        T_target_to_partner=T,
+        T_target_to_cameras=T,
         travelled_units=torch.rand(items, sources, generator=generator),
         ids=torch.zeros(items, 2, dtype=torch.int64),
     )
@@ -73,7 +73,7 @@ def test_without_a_generator_views_are_the_batch() -> None:
     assert torch.equal(views.sources_input, views.sources)
     assert torch.equal(views.K, batch.K)
     assert torch.equal(views.K_sources, batch.K_sources)
-    assert torch.equal(views.T_target_to_partner, batch.T_target_to_partner)
+    assert torch.equal(views.T_target_to_cameras, batch.T_target_to_cameras)
 
 
 def test_a_flip_mirrors_pictures_principal_points_and_the_way_to_the_partner() -> None:
@@ -85,7 +85,7 @@ def test_a_flip_mirrors_pictures_principal_points_and_the_way_to_the_partner() -
     assert torch.equal(views.K, expected.expand_as(views.K))
     assert torch.equal(views.K_sources, expected.expand_as(views.K_sources))
     F = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
-    assert torch.equal(views.T_target_to_partner, F @ batch.T_target_to_partner @ F)
+    assert torch.equal(views.T_target_to_cameras, F @ batch.T_target_to_cameras @ F)
 
 
 def test_flipping_twice_gives_the_batch_back() -> None:
@@ -96,7 +96,7 @@ def test_flipping_twice_gives_the_batch_back() -> None:
         sources=(once.sources * 255.0).round().to(torch.uint8),
         K=once.K,
         K_sources=once.K_sources,
-        T_target_to_partner=once.T_target_to_partner,
+        T_target_to_cameras=once.T_target_to_cameras,
     )
     assert_same(run(again, ALWAYS_FLIP), augment(batch, ALWAYS_FLIP, None))
 
@@ -107,8 +107,8 @@ def test_a_point_projects_to_the_mirrored_pixel_after_a_flip() -> None:
     points = torch.tensor([[1.0, -0.5, 8.0], [-2.0, 0.3, 5.0], [0.2, 0.9, 20.0]])
     mirrored = points * torch.tensor([-1.0, 1.0, 1.0])
     for item in range(len(batch.target)):
-        before = project(points, batch.T_target_to_partner[item], batch.K_sources[item, 0])
-        after = project(mirrored, views.T_target_to_partner[item], views.K_sources[item, 0])
+        before = project(points, batch.T_target_to_cameras[item, 0], batch.K_sources[item, 0])
+        after = project(mirrored, views.T_target_to_cameras[item, 0], views.K_sources[item, 0])
         torch.testing.assert_close(after[:, 0], WIDTH - 1 - before[:, 0], rtol=1e-5, atol=1e-4)
         torch.testing.assert_close(after[:, 1], before[:, 1], rtol=1e-5, atol=1e-4)
 

@@ -120,13 +120,13 @@ def test_the_partner_lies_a_tenth_of_a_unit_to_the_right_of_the_left_camera(
     left, right = dataset[0], dataset[len(dataset) - 1]
     expected = torch.eye(4)
     expected[0, 3] = -0.1
-    torch.testing.assert_close(left.T_target_to_partner[0], expected)
-    torch.testing.assert_close(right.T_target_to_partner[0], expected.inverse())
+    torch.testing.assert_close(left.T_target_to_cameras[0, 0], expected)
+    torch.testing.assert_close(right.T_target_to_cameras[0, 0], expected.inverse())
 
 
 def test_without_a_partner_the_way_to_it_is_the_identity(store: FrameStore) -> None:
     batch = TripletDataset(store, split_of(store).training)[0]
-    assert torch.equal(batch.T_target_to_partner[0], torch.eye(4))
+    assert torch.equal(batch.T_target_to_cameras[0], torch.eye(4).expand(2, 4, 4))
 
 
 def test_a_grey_recording_gives_three_equal_channels(tmp_path: Path) -> None:

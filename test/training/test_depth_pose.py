@@ -5,7 +5,13 @@ import pytest
 import torch
 import torchvision
 from monodepth2_training.data.augmentation import Views
-from monodepth2_training.model.depth_pose import PARTNER, TEMPORAL, DepthPoseModel, ModelConfig
+from monodepth2_training.model.depth_pose import (
+    BESIDE,
+    PARTNER,
+    TEMPORAL,
+    DepthPoseModel,
+    ModelConfig,
+)
 from monodepth2_training.model.pose import invert_rigid, rigid_transform
 from monodepth2_training.model.pose_net import POSE_VARIANTS, MotionHead, PoseCnn, PoseNet
 from torch.nn import functional
@@ -35,8 +41,8 @@ def _views(target: torch.Tensor, sources: list[torch.Tensor]) -> Views:
     """Views of which the networks must see only the inputs."""
     items = len(target)
     K = torch.eye(3).expand(items, 3, 3)
-    T = torch.eye(4).repeat(items, 1, 1)
-    T[:, 0, 3] = -0.54
+    T = torch.eye(4).repeat(items, len(sources), 1, 1)
+    T[..., 0, 3] = torch.arange(-0.54, len(sources) - 0.6)
     stacked = torch.stack(sources, dim=1)
     return Views(
         target=torch.full_like(target, torch.nan),
@@ -45,7 +51,7 @@ def _views(target: torch.Tensor, sources: list[torch.Tensor]) -> Views:
         sources_input=stacked,
         K=K,
         K_sources=K[:, None].expand(items, len(sources), 3, 3),
-        T_target_to_partner=T,
+        T_target_to_cameras=T,
         travelled_units=torch.full((items, len(sources)), torch.nan),
     )
 
@@ -119,15 +125,18 @@ def test_the_order_of_the_sources_does_not_matter(pose: str) -> None:
     torch.testing.assert_close(got[:, 1:], expected.flip(1))
 
 
-def test_the_partners_pose_is_the_given_one_and_needs_no_network() -> None:
-    model = _model(sources=(PARTNER,))
-    target, partner = _frames(2)
-    views = _views(target, [partner])
+@pytest.mark.parametrize('sources', [(PARTNER,), BESIDE])
+def test_poses_of_cameras_beside_are_the_given_ones_and_need_no_network(
+    sources: tuple[str, ...],
+) -> None:
+    model = _model(sources=sources)
+    target, *others = _frames(1 + len(sources))
+    views = _views(target, others)
     assert model.pose_net is None
     assert model.pose_state() == {}
     with torch.no_grad():
         prediction = model(views)
-    assert torch.equal(prediction.T_target_to_sources[:, 0], views.T_target_to_partner)
+    assert torch.equal(prediction.T_target_to_sources, views.T_target_to_cameras)
     assert prediction.masks is None
 
 
@@ -213,10 +222,11 @@ def test_under_autocast_disparity_masks_and_poses_are_float32_and_close() -> Non
 
 
 @pytest.mark.parametrize(
-    'sources', [(), ('previous',), ('next', PARTNER), ('previous', 'previous'), ('left',)]
+    'sources',
+    [(), ('previous',), ('next', PARTNER), ('previous', 'previous'), ('left', PARTNER)],
 )
 def test_sources_that_no_mode_has_are_refused(sources: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError, match='expected previous and next, partner, or all three'):
+    with pytest.raises(ConfigError, match='expected previous and next, partner, all three, or'):
         _model(sources=sources)
 
 

@@ -32,7 +32,7 @@ from monodepth2_training.scale import by_odometry
 from monodepth2_training.world.drive import Drive, DriveSettings
 from monodepth2_training.world.rig import fleet_rig
 
-from monodepth2_ros.errors import ConfigError, RecordingError
+from monodepth2_ros.errors import ConfigError, RecordingError, TrainingError
 
 WIDTH, HEIGHT = 96, 64
 CPU = torch.device('cpu')
@@ -174,17 +174,53 @@ def test_pairs_look_from_a_baseline_apart(tmp_path: Path):
     assert 1.0 < np.abs(left.astype(float) - right).mean() < 80.0
 
 
+def test_the_middle_of_three_cameras_is_compared_with_both_others(tmp_path: Path):
+    row = generate_store(
+        tmp_path,
+        settings(drives=2, baseline_m=0.5, cameras=3),
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    names = [camera.name for camera in row.cameras]
+    assert names[:4] == [
+        '/generated/left_0',
+        '/generated/middle_0',
+        '/generated/right_0',
+        '/generated/left_1',
+    ]
+    split = make_split(row, mode='trinocular', settings=TripletSettings(validation=0.0))
+    assert {sample.camera for sample in split.training} == {1, 4}
+    sample = split.training[0]
+    assert sample.sources == ((0, sample.target), (2, sample.target))
+    assert split.notes[0] == '16 of 16 frames are targets'
+    batch = TripletDataset(row, split.training)[0]
+    assert batch.T_target_to_cameras[0, :, 0, 3].tolist() == pytest.approx([0.1, -0.1])
+    drive = Drive(DriveSettings(frames=8, width=WIDTH, height=HEIGHT, seed=5, variety=True), CPU)
+    for camera, right_m in enumerate((-0.5, 0.0, 0.5)):
+        expected = drive.picture(3, right_m=right_m, straight=True).transpose(2, 0, 1)
+        np.testing.assert_array_equal(row.image(camera, 3), expected)
+
+
+@pytest.mark.parametrize(('mode', 'cameras'), [('trinocular', 2), ('stereo', 3)])
+def test_a_mode_names_the_cameras_that_it_misses(tmp_path: Path, mode: str, cameras: int):
+    store = generate_store(
+        tmp_path, settings(drives=2, baseline_m=0.5, cameras=cameras), width=WIDTH, height=HEIGHT
+    )
+    with pytest.raises(TrainingError, match='camera'):
+        make_split(store, mode=mode, settings=TripletSettings(validation=0.0))
+
+
 def test_a_baseline_counts_for_less_behind_a_longer_lens(tmp_path: Path):
     pair = generate_store(tmp_path, settings(drives=2, baseline_m=0.5), width=WIDTH, height=HEIGHT)
     split = make_split(pair, mode='stereo', settings=TripletSettings(validation=0.0))
     dataset = TripletDataset(pair, split.training)
     first, last = dataset[0], dataset[len(dataset) - 1]
-    assert first.T_target_to_partner[0, 0, 3] == pytest.approx(-0.1)
+    assert first.T_target_to_cameras[0, 0, 0, 3] == pytest.approx(-0.1)
     # The last target is of the second vehicle's right camera, which looks back to its left one.
     focal_px = [pair.cameras[camera].camera.fx_px for camera in (0, 3)]
     assert focal_px[0] != pytest.approx(focal_px[1], rel=0.05)
     expected = 0.1 * focal_px[0] / focal_px[1]
-    assert last.T_target_to_partner[0, 0, 3] == pytest.approx(expected)
+    assert last.T_target_to_cameras[0, 0, 0, 3] == pytest.approx(expected)
 
 
 def test_a_store_is_sent_to_other_processes_by_its_path(store: FrameStore):

@@ -79,10 +79,11 @@ def frames_of(samples: tuple[Sample, ...]) -> set[tuple[int, int]]:
 
 
 def test_sources_are_named_in_order_for_each_mode() -> None:
-    assert MODES == ('mono', 'stereo', 'mono_stereo')
+    assert MODES == ('mono', 'stereo', 'mono_stereo', 'trinocular')
     assert source_names('mono') == ('previous', 'next')
     assert source_names('stereo') == ('partner',)
     assert source_names('mono_stereo') == ('previous', 'next', 'partner')
+    assert source_names('trinocular') == ('left', 'right')
 
 
 def test_an_unknown_mode_is_refused_with_the_nearest() -> None:
@@ -229,7 +230,9 @@ def test_cameras_of_simulated_recordings_that_all_begin_at_zero_pair_within_thei
 
 @pytest.mark.parametrize('mode', MODES)
 def test_no_frame_is_on_both_sides_of_the_split(mode: str) -> None:
-    split = choose(*stereo_pair(400), mode=mode, settings=TripletSettings())
+    cameras = stereo_pair(400) if mode != 'trinocular' else (*stereo_pair(400), drive(400))
+    split = choose(*cameras, mode=mode, settings=TripletSettings())
+    assert split.validation
     assert not frames_of(split.training) & frames_of(split.validation)
 
 

@@ -126,7 +126,8 @@ class TrainingConfig:
     starts_from: str = ''
     """Name of the experiment whose weights have to be given to this one; empty for none."""
     mode: str = 'mono'
-    """``mono``, ``stereo`` or ``mono_stereo``: what the target is reconstructed from."""
+    """``mono``, ``stereo``, ``mono_stereo`` or ``trinocular``: what the target is reconstructed
+    from."""
     network: ModelConfig = field(default_factory=ModelConfig)
     """Networks, the size of their input, and the weights that they begin with."""
     depth_range: DepthRange = field(default_factory=DepthRange)

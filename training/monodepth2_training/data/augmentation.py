@@ -74,8 +74,8 @@ class Views:
     """float32 [B, 3, 3], intrinsics of the (flipped) target in pixels."""
     K_sources: Tensor
     """float32 [B, S, 3, 3], intrinsics of the (flipped) sources in pixels."""
-    T_target_to_partner: Tensor
-    """float32 [B, 4, 4] between the (flipped) cameras, translation in network units."""
+    T_target_to_cameras: Tensor
+    """float32 [B, S, 4, 4] between the (flipped) cameras, translation in network units."""
     travelled_units: Tensor
     """float32 [B, S], as in ``TripletBatch``."""
 
@@ -136,13 +136,13 @@ _OPERATIONS = (
 def _flip_cameras(batch: TripletBatch, flips: Tensor) -> TripletBatch:
     """Mirror the cameras of the flipped items along with their pictures."""
     width, flipped = batch.target.shape[-1], flips[:, None, None]
-    K, T = batch.K, batch.T_target_to_partner
+    K, T = batch.K, batch.T_target_to_cameras
     return batch._replace(
         K=torch.where(flipped, _mirrored_K(K, width), K),
         K_sources=torch.where(
             flipped[:, None], _mirrored_K(batch.K_sources, width), batch.K_sources
         ),
-        T_target_to_partner=torch.where(flipped, _mirrored_T(T), T),
+        T_target_to_cameras=torch.where(flipped[:, None], _mirrored_T(T), T),
     )
 
 
@@ -180,6 +180,6 @@ def _views(batch: TripletBatch, frames: Tensor, inputs: Tensor) -> Views:
         sources_input=inputs[:, 1:],
         K=batch.K,
         K_sources=batch.K_sources,
-        T_target_to_partner=batch.T_target_to_partner,
+        T_target_to_cameras=batch.T_target_to_cameras,
         travelled_units=batch.travelled_units,
     )

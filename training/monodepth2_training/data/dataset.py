@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from monodepth2_training.data.frame_store import FrameStore, StoredCamera
-from monodepth2_training.data.network_unit import focal_shares, is_stereo_pair, stereo_unit_m
+from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.network_unit import positions_units
 from monodepth2_training.data.triplets import Sample
 
 
@@ -28,9 +28,9 @@ class TripletBatch(NamedTuple):
     """float32 [B, 3, 3], intrinsics of the target's camera in pixels of H x W."""
     K_sources: Tensor
     """float32 [B, S, 3, 3], intrinsics of the sources' cameras in pixels of H x W."""
-    T_target_to_partner: Tensor
-    """float32 [B, 4, 4], translation in network units of the target's camera; the identity where
-    there is no partner."""
+    T_target_to_cameras: Tensor
+    """float32 [B, S, 4, 4] from the target's camera to that of each source as they are mounted,
+    translation in network units of the target's camera; the identity where it is the same one."""
     travelled_units: Tensor
     """float32 [B, S], distance between target and source by odometry in network units of the
     target's camera; NaN where there is none that can be trusted, or nobody asked for it."""
@@ -63,7 +63,7 @@ class TripletDataset(Dataset[TripletBatch]):
         self._store = store
         self._frames = frame_indices(samples)
         self._K = torch.from_numpy(np.stack([c.camera.K for c in store.cameras])).float()
-        self._T = torch.stack([_T_to_partner(store.cameras, c) for c in range(len(self._K))])
+        self._x_units = torch.from_numpy(positions_units(store.cameras)).float()
         travelled = torch.full((len(samples), self._frames.shape[1] - 1), torch.nan)
         if travelled_units is not None:
             travelled.copy_(torch.from_numpy(travelled_units))
@@ -82,17 +82,21 @@ class TripletDataset(Dataset[TripletBatch]):
         chosen = list(indices)
         frames = self._frames[chosen]
         cameras = torch.from_numpy(frames[..., 0].astype(np.int64))
-        has_partner = (cameras[:, 1:] != cameras[:, :1]).any(dim=1)
-        T = torch.where(has_partner[:, None, None], self._T[cameras[:, 0]], torch.eye(4))
         return TripletBatch(
             target=self._pictures(frames[:, 0]),
             sources=self._pictures(frames[:, 1:]),
             K=self._K[cameras[:, 0]],
             K_sources=self._K[cameras[:, 1:]],
-            T_target_to_partner=T,
+            T_target_to_cameras=self._T_between(cameras[:, :1], cameras[:, 1:]),
             travelled_units=self._travelled[chosen],
             ids=torch.from_numpy(frames[:, 0].astype(np.int64)),
         )
+
+    def _T_between(self, targets: Tensor, sources: Tensor) -> Tensor:
+        """From cameras [B, 1] to cameras [B, S] by number: float32 [B, S, 4, 4]."""
+        T = torch.eye(4).repeat(*sources.shape, 1, 1)
+        T[..., 0, 3] = self._x_units[targets] - self._x_units[sources]
+        return T
 
     def _pictures(self, frames: NDArray[np.int32]) -> Tensor:
         """Pictures of cameras and indices [..., 2]: uint8 [..., 3, H, W]."""
@@ -106,13 +110,3 @@ class TripletDataset(Dataset[TripletBatch]):
 def frame_indices(samples: Sequence[Sample]) -> NDArray[np.int32]:
     """Camera and index of the target and the sources of samples of one mode, [N, 1 + S, 2]."""
     return np.array([((s.camera, s.target), *s.sources) for s in samples], np.int32)
-
-
-def _T_to_partner(cameras: Sequence[StoredCamera], target: int) -> Tensor:
-    """From a camera of a rectified pair to the other, [4, 4]; the identity without a pair."""
-    T = torch.eye(4)
-    if is_stereo_pair(cameras):
-        step_m = cameras[target].position_m - cameras[target ^ 1].position_m
-        # Both ways count alike: the focal length of a pair is that of its left camera.
-        T[0, 3] = step_m / stereo_unit_m(cameras) * focal_shares(cameras)[target & ~1]
-    return T

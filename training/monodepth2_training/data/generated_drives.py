@@ -2,8 +2,8 @@
 """Which drive, camera and moment each picture of a generated store is, and what is known of it.
 
 The cameras of a fleet drive side by side: each takes one drive after another, all at the same
-times, so that validation's blocks of time hold pictures of all of them. A camera with a second one
-beside it is a pair, left and right.
+times, so that validation's blocks of time hold pictures of all of them. A camera with one or two
+others beside it is a row, from left to right.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from monodepth2_training.world.rig import FLEET, Rig
 _PAUSE_NS = 10_000_000_000
 _USUAL_BRIGHTNESS = 0.45
 
+_NAMES = {1: ('left',), 2: ('left', 'right'), 3: ('left', 'middle', 'right')}
+_OWN_SIDE = {1: 0, 2: 0, 3: 1}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -35,8 +38,10 @@ class Place:
     """Number of the drive, from 0 on."""
     frame: int
     """Number of its frame."""
-    right: bool
-    """Whether the second camera of a pair took it."""
+    side: int
+    """Which camera of its row took it, from the left, from 0 on."""
+    right_m: float
+    """How far to the right of the drive's own camera that one sits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +57,8 @@ class GeneratedDrives:
 
     @property
     def sides(self) -> int:
-        """Cameras on one vehicle: 1, or 2 of a pair."""
-        return 2 if self.settings.baseline_m else 1
+        """Cameras on one vehicle: 1, or 2 or 3 in a row."""
+        return self.settings.cameras if self.settings.baseline_m else 1
 
     @property
     def vehicles(self) -> int:
@@ -81,8 +86,12 @@ class GeneratedDrives:
     def place(self, camera: int, index: int) -> Place:
         """Where a camera's picture comes from."""
         lap, frame = divmod(index, self.settings.frames)
+        side = camera % self.sides
         return Place(
-            drive=self.drives_of(camera)[lap], frame=frame, right=camera % self.sides == 1
+            drive=self.drives_of(camera)[lap],
+            frame=frame,
+            side=side,
+            right_m=(side - _OWN_SIDE[self.sides]) * self.settings.baseline_m,
         )
 
     def cameras(self) -> tuple[StoredCamera, ...]:
@@ -103,7 +112,7 @@ class GeneratedDrives:
 
     def _camera(self, vehicle: int, side: int) -> StoredCamera:
         rig = self.drive_settings(vehicle).rig()
-        name = f'/generated/{("left", "right")[side]}_{vehicle}'
+        name = f'/generated/{_NAMES[self.sides][side]}_{vehicle}'
         return StoredCamera(
             name=name,
             image_topic=f'{name}/image_rect',

@@ -27,6 +27,9 @@ class GeneratedSettings:
     """Usual speed of the vehicle."""
     baseline_m: float = 0.0
     """How far to its right a second camera sits; 0 for none. Stereo modes need it."""
+    cameras: int = 2
+    """How many sit so far apart, where ``baseline_m`` is not 0: 2, or 3 for mode ``trinocular``,
+    the third as far to its left."""
     memory_gib: float = 2.0
     """Memory for rendered pictures; what does not fit is rendered anew in each epoch."""
     device: str = 'cpu'
@@ -34,7 +37,7 @@ class GeneratedSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; ``world.drive`` judges the rest."""
-        for name, low, high in (('drives', 0, 100_000), ('frames', 3, 20_000)):
+        for name, low, high in (('drives', 0, 100_000), ('frames', 3, 20_000), ('cameras', 2, 3)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f'generated.{name} is {value}: expected {low} to {high}')

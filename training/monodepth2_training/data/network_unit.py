@@ -29,18 +29,26 @@ _LEAST_STEP_M = 1e-3
 
 def is_stereo_pair(cameras: Sequence[StoredCamera]) -> bool:
     """Whether these are the left and the right camera of a pair, or of several one by one."""
-    pairs = [cameras[left : left + 2] for left in range(0, len(cameras), 2)]
-    return all(len(pair) == 2 and baseline_m(pair) >= _LEAST_BASELINE_M for pair in pairs)
+    return stand_in_rows(cameras, 2)
+
+
+def stand_in_rows(cameras: Sequence[StoredCamera], count: int) -> bool:
+    """Whether these are rows of ``count`` cameras, each row from one end to the other."""
+    if len(cameras) % count:
+        return False
+    positions_m = np.array([camera.position_m for camera in cameras])
+    steps_m = np.diff(positions_m.reshape(-1, count))
+    return bool((steps_m >= _LEAST_BASELINE_M).all() or (steps_m <= -_LEAST_BASELINE_M).all())
 
 
 def baseline_m(cameras: Sequence[StoredCamera]) -> float:
-    """Distance of the two cameras of the first pair in metres."""
+    """Distance of the first two cameras of the first row in metres."""
     first, second = cameras[:2]
     return abs(second.position_m - first.position_m)
 
 
 def stereo_unit_m(cameras: Sequence[StoredCamera]) -> float:
-    """Metres in a network unit of a model that learns from this pair."""
+    """Metres in a network unit of a model that learns from this pair or row."""
     return baseline_m(cameras) / BASELINE_UNITS
 
 
@@ -53,6 +61,19 @@ def focal_shares(cameras: Sequence[StoredCamera]) -> NDArray[np.float64]:
     """
     focal_px = np.sqrt([c.camera.fx_px * c.camera.fy_px for c in cameras])
     return np.asarray(focal_px[0] / focal_px, np.float64)
+
+
+def positions_units(cameras: Sequence[StoredCamera]) -> NDArray[np.float64]:
+    """X of each camera's centre within its row, in network units of the row's first camera, [C].
+
+    All ways count alike: the cameras of a row have the focal length of its first one.
+    """
+    length = next((count for count in (3, 2) if stand_in_rows(cameras, count)), 1)
+    if length == 1:
+        return np.zeros(len(cameras))
+    firsts = np.arange(len(cameras)) // length * length
+    positions_m = np.array([camera.position_m for camera in cameras])
+    return positions_m / stereo_unit_m(cameras) * focal_shares(cameras)[firsts]
 
 
 def travel_unit_m(distances_m: NDArray[np.float64], nearest_units: float) -> float:

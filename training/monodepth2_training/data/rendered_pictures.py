@@ -38,10 +38,11 @@ class RenderedPictures:
         """One picture, RGB uint8 [3, H, W], without the lens's distortion."""
         place = self._drives.place(camera, index)
         number = (place.drive * self._drives.settings.frames + place.frame) * self._drives.sides
-        number += place.right
+        number += place.side
         picture = self._kept.get(number)
         if picture is None:
-            rgb = self._drive(place.drive).picture(place.frame, right=place.right, straight=True)
+            drive = self._drive(place.drive)
+            rgb = drive.picture(place.frame, right_m=place.right_m, straight=True)
             picture = np.ascontiguousarray(rgb.transpose(2, 0, 1))
             self._kept.put(number, picture)
         return picture

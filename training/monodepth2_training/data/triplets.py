@@ -3,6 +3,8 @@
 
 A target is compared with an earlier and a later frame of its camera (``mono``), with the frame
 that the other camera took at the same moment (``stereo``), or with all three (``mono_stereo``).
+The middle one of three cameras in a row is compared with both others (``trinocular``): what a near
+thing hides from one, the other sees.
 """
 
 from __future__ import annotations
@@ -24,17 +26,18 @@ from monodepth2_training.data.neighbours import (
     find_neighbours,
     find_partners,
 )
-from monodepth2_training.data.network_unit import is_stereo_pair
+from monodepth2_training.data.network_unit import is_stereo_pair, stand_in_rows
 from monodepth2_training.data.time_blocks import choose_blocks, clocks, in_blocks
 
 _SOURCES = {
     'mono': ('previous', 'next'),
     'stereo': ('partner',),
     'mono_stereo': ('previous', 'next', 'partner'),
+    'trinocular': ('left', 'right'),
 }
 
 MODES = tuple(_SOURCES)
-"""What a target is compared with: M, S and MS of the paper."""
+"""What a target is compared with: M, S and MS of the paper, and a row of three cameras."""
 
 
 def source_names(mode: str) -> tuple[str, ...]:
@@ -46,6 +49,16 @@ def source_names(mode: str) -> tuple[str, ...]:
     if mode not in _SOURCES:
         raise ConfigError(f'mode {mode!r} is not known: {nearest(str(mode), MODES)}')
     return _SOURCES[mode]
+
+
+def learns_motion(mode: str) -> bool:
+    """Whether a mode compares frames of different moments, whose motion has to be learnt."""
+    return 'next' in source_names(mode)
+
+
+def needs_three_cameras(mode: str) -> bool:
+    """Whether a mode learns from rows of three cameras, which no recording gives."""
+    return 'left' in source_names(mode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,26 +139,30 @@ def make_split(store: FrameStore, *, mode: str, settings: TripletSettings) -> Sp
 
     Raises:
         ConfigError: the mode is not known.
-        TrainingError: the store has no stereo pair, or no item is left.
+        TrainingError: the store lacks the cameras of the mode, or no item is left.
     """
     names = source_names(mode)
     if 'partner' in names:
         _check_pair(store)
+    if needs_three_cameras(mode):
+        _check_rows(store)
     tables = [store.frames(camera) for camera in range(len(store.cameras))]
     times_ns = clocks(tables)
     drops: Counter[str] = Counter()
     found = []
-    for camera in range(len(tables)):
+    targets = range(1, len(tables), 3) if needs_three_cameras(mode) else range(len(tables))
+    for camera in targets:
         sources, masks = _choose(camera, tables, times_ns, names, settings)
         dropped, reasons = _dropped(masks)
         drops += reasons
         found.append(_items(camera, sources)[~dropped])
     items = np.concatenate(found)
+    considered = [tables[camera] for camera in targets]
     if len(items) == 0:
         raise TrainingError(
-            split_notes.nothing_left(tables, drops, max_step_s=settings.max_step_s)
+            split_notes.nothing_left(considered, drops, max_step_s=settings.max_step_s)
         )
-    note = split_notes.targets_note(len(items), sum(map(len, tables)), drops)
+    note = split_notes.targets_note(len(items), sum(map(len, considered)), drops)
     return _divide(items, times_ns, settings.validation, note)
 
 
@@ -161,6 +178,16 @@ def _check_pair(store: FrameStore) -> None:
             f'{store.path} has both cameras at one place: a stereo mode needs the baseline, '
             'which the right camera_info holds in P[0, 3] as minus fx times metres; calibrate '
             'the pair, or train in mode mono'
+        )
+
+
+def _check_rows(store: FrameStore) -> None:
+    """Refuse a store without three cameras in a row."""
+    if not stand_in_rows(store.cameras, 3):
+        raise TrainingError(
+            f'{store.path} has {len(store.cameras)} camera(s), not three side by side, or rows of '
+            'three: mode trinocular learns from generated drives with generated.cameras 3 and '
+            'generated.baseline_m; train in mode stereo, mono_stereo or mono'
         )
 
 
@@ -180,12 +207,17 @@ def _choose(
         masks[split_notes.UNREACHED] = missing
         masks[split_notes.STILL] = still & (not settings.keep_standstill)
         sources = [(camera, np.where(still, n.by_time, n.index)) for n in (earlier, later)]
-    if 'partner' in names:
-        other = camera ^ 1
+    for other in _others(camera, names):
         partner = find_partners(times_ns[camera], times_ns[other], tables[other])
-        masks[split_notes.ALONE] = partner < 0
+        masks[split_notes.ALONE] = masks.get(split_notes.ALONE, False) | (partner < 0)
         sources.append((other, partner))
     return sources, masks
+
+
+def _others(camera: int, names: Sequence[str]) -> list[int]:
+    """Numbers of the cameras that a camera is compared with, in the order of ``names``."""
+    beside = {'partner': camera ^ 1, 'left': camera - 1, 'right': camera + 1}
+    return [beside[name] for name in names if name in beside]
 
 
 def _dropped(

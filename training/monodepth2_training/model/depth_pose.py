@@ -35,6 +35,9 @@ TEMPORAL = ('previous', 'next')
 PARTNER = 'partner'
 """The other camera of a rectified pair, whose pose is given."""
 
+BESIDE = ('left', 'right')
+"""The cameras on both sides of the target's in a rectified row of three, whose poses are given."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -111,8 +114,8 @@ class DepthPoseModel(nn.Module):
 
         Args:
             config: which networks.
-            sources: names of the sources in the order of the views; ``partner``, and both of
-                ``TEMPORAL`` or neither.
+            sources: names of the sources in the order of the views: ``TEMPORAL``, ``PARTNER``,
+                these three, or ``BESIDE``.
             depth_range: depths at disparity 1 and 0; ``posecnn`` alone asks for it.
             predictive_mask: whether to predict how far each source is believed.
 
@@ -170,7 +173,7 @@ class DepthPoseModel(nn.Module):
         self, views: Views, seen: Sequence[torch.Tensor], disparity: torch.Tensor
     ) -> torch.Tensor:
         """Transforms float32 [B, S, 4, 4] from the target to every source."""
-        known = {PARTNER: views.T_target_to_partner}
+        known = dict(zip(self.sources, views.T_target_to_cameras.unbind(1), strict=True))
         if self.pose_net is not None:
             motions = self._motions(self.pose_net, seen)
             if self.config.pose == 'posecnn':
@@ -214,9 +217,9 @@ def _begin_at(depth_net: DepthNet, disparity: float) -> None:
 
 def _check_sources(sources: Sequence[str]) -> None:
     """Refuse unknown, repeated and missing sources."""
-    known = (TEMPORAL, (PARTNER,), (*TEMPORAL, PARTNER))
+    known = (TEMPORAL, (PARTNER,), (*TEMPORAL, PARTNER), BESIDE)
     if sorted(sources) not in [sorted(choice) for choice in known]:
         raise ConfigError(
             f'sources {tuple(sources)} are not usable: expected previous and next, partner, '
-            'or all three'
+            'all three, or left and right'
         )

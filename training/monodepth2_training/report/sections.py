@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from monodepth2_training.data.triplets import learns_motion
 from monodepth2_training.report.curves import draw_depths, draw_error, draw_progress
 from monodepth2_training.report.facts import counted
 from monodepth2_training.report.page import (
@@ -41,6 +42,7 @@ _MODES = {
     'mono': 'one camera, neighbouring frames',
     'stereo': 'the two cameras of a pair',
     'mono_stereo': 'neighbouring frames and both cameras of a pair',
+    'trinocular': 'a camera and those on both sides of it',
 }
 _COMPRESSED = '/compressed'
 
@@ -239,7 +241,7 @@ def _network(record: RunRecord) -> str:
     """The networks in words."""
     config = record.config
     network = config.network
-    pose = '' if config.mode == 'stereo' else f', pose network {network.pose}'
+    pose = f', pose network {network.pose}' if learns_motion(config.mode) else ''
     return (
         f'{network.encoder} at {network.width}x{network.height}{pose}, begun with '
         f'{network.weights} weights; {config.name}, seed {config.optimisation.seed}'

@@ -13,6 +13,7 @@ from monodepth2_ros import __version__
 from monodepth2_ros.model_description import ModelDescription
 from monodepth2_ros.model_file import save_model
 from monodepth2_training.checkpoints import load_checkpoint
+from monodepth2_training.data.triplets import learns_motion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,7 @@ def _provenance(
         f'Python {platform.python_version()}',
         'experiment': config.name,
         'mode': config.mode,
-        'pose': 'none' if config.mode == 'stereo' else config.network.pose,
+        'pose': config.network.pose if learns_motion(config.mode) else 'none',
         'recordings': ', '.join(store.sources),
         'seed': str(config.optimisation.seed),
         'steps': str(loaded['global_step']),

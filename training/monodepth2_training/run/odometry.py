@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monodepth2_training.data.dataset import frame_indices
 from monodepth2_training.data.network_unit import focal_shares, stereo_unit_m, travel_unit_m
 from monodepth2_training.data.travel import Travel, travelled_m
+from monodepth2_training.data.triplets import learns_motion
 
 if TYPE_CHECKING:
     from monodepth2_training.config import TrainingConfig
@@ -43,7 +44,7 @@ def read_run_odometry(
     config: TrainingConfig, store: FrameStore, split: Split
 ) -> RunOdometry | None:
     """Look up the odometry of a run's samples; None where it learns nothing from it."""
-    if not config.loss.velocity or config.mode == 'stereo':
+    if not config.loss.velocity or not learns_motion(config.mode):
         return None
     frames = frame_indices((*split.training, *split.validation))
     travel = travelled_m(store, frames)

@@ -20,6 +20,7 @@ from monodepth2_training.data.generated_store import generate_store
 from monodepth2_training.data.listed_drives import lists_both_cameras
 from monodepth2_training.data.network_unit import is_stereo_pair
 from monodepth2_training.data.store_document import DOCUMENT
+from monodepth2_training.data.triplets import needs_three_cameras
 
 if TYPE_CHECKING:
     from monodepth2_training.config import TrainingConfig
@@ -79,6 +80,11 @@ def choose_source(
         raise RecordingError(
             f'{len(paths)} sources with {len(stores)} frame store(s) among them: give one or more '
             'recordings, or one frame store'
+        )
+    if not stores and needs_three_cameras(config.mode):
+        raise RecordingError(
+            f'mode {config.mode} learns from generated drives: recordings give two cameras at '
+            'most; train in mode stereo, mono_stereo or mono'
         )
     missing = [path for path in paths if not path.exists()]
     if missing:

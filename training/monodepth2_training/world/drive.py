@@ -152,7 +152,7 @@ class Drive:
             number=number,
             stamp_ns=START_NS + round(time_s * 1e9),
             rgb=self._developed(rendering.radiance, number),
-            right_rgb=self.picture(number, right=True) if self.settings.baseline_m else None,
+            right_rgb=self._right_rgb(number),
             depth_m=rendering.depth_m.cpu().numpy(),
             instance=rendering.instance.cpu().numpy(),
             T_base_to_odom=self._T_world_to_odom @ self.ego.T_base_to_world(time_s),
@@ -162,21 +162,25 @@ class Drive:
         )
 
     def picture(
-        self, number: int, *, right: bool = False, straight: bool = False
+        self, number: int, *, right_m: float = 0.0, straight: bool = False
     ) -> NDArray[np.uint8]:
         """The picture of a frame alone, uint8 [H, W, 3].
 
         Args:
             number: of the frame.
-            right: whether it is that of the second camera, which has noise of its own.
+            right_m: how far to the right of the first the camera sits that takes it; left is
+                negative. Each side has noise of its own.
             straight: whether to leave out the lens's distortion.
         """
-        exposure = self._exposure(
-            number / self.settings.rate_hz, right_m=self.settings.baseline_m if right else 0.0
-        )
+        exposure = self._exposure(number / self.settings.rate_hz, right_m=right_m)
         lens = Lens(camera=self.camera) if straight else self.rig.lens
         radiance = self._renderer.render(lens, exposure).radiance
-        return self._developed(radiance, number, noise=_MOST_FRAMES + number if right else number)
+        side = 1 if right_m > 0.0 else 2 if right_m < 0.0 else 0
+        return self._developed(radiance, number, noise=side * _MOST_FRAMES + number)
+
+    def _right_rgb(self, number: int) -> NDArray[np.uint8] | None:
+        baseline_m = self.settings.baseline_m
+        return self.picture(number, right_m=baseline_m) if baseline_m else None
 
     def _exposure(self, time_s: float, *, right_m: float = 0.0) -> Exposure:
         """When and where a camera ``right_m`` to the right of the first takes a picture."""
