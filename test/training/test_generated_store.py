@@ -33,6 +33,7 @@ from monodepth2_training.world.drive import Drive, DriveSettings
 from monodepth2_training.world.rig import fleet_rig
 
 from monodepth2_ros.errors import ConfigError, RecordingError, TrainingError
+from monodepth2_ros.inference.preprocess import resized
 
 WIDTH, HEIGHT = 96, 64
 CPU = torch.device('cpu')
@@ -40,6 +41,15 @@ CPU = torch.device('cpu')
 
 def settings(**values: object) -> GeneratedSettings:
     return GeneratedSettings(**{'drives': 3, 'frames': 8, 'first_seed': 5, **values})
+
+
+def twice_as_large(seed: int) -> Drive:
+    settings = DriveSettings(frames=8, width=2 * WIDTH, height=2 * HEIGHT, seed=seed, variety=True)
+    return Drive(settings, CPU)
+
+
+def shrunk(rgb: np.ndarray) -> np.ndarray:
+    return resized(rgb, width=WIDTH, height=HEIGHT, resize='bilinear')[0].numpy()
 
 
 @pytest.fixture(scope='module')
@@ -56,11 +66,13 @@ def test_store_holds_an_index_and_no_pixels(store: FrameStore):
 
 
 def test_pictures_are_those_of_the_drives_without_distortion(store: FrameStore):
-    drive = Drive(DriveSettings(frames=8, width=WIDTH, height=HEIGHT, seed=6, variety=True), CPU)
-    expected = drive.picture(3, straight=True).transpose(2, 0, 1)
+    expected = shrunk(twice_as_large(6).picture(3, straight=True))
     np.testing.assert_array_equal(store.image(1, 3), expected)
     np.testing.assert_array_equal(store.image(1, 3), expected)
-    assert store.cameras[1].camera == fleet_rig(6, WIDTH, HEIGHT).lens.camera
+    assert store.cameras[1].source.camera == fleet_rig(6, 2 * WIDTH, 2 * HEIGHT).lens.camera
+    np.testing.assert_allclose(
+        store.cameras[1].camera.K, fleet_rig(6, WIDTH, HEIGHT).lens.camera.K
+    )
 
 
 def test_odometry_is_exact_and_drives_are_no_neighbours(store: FrameStore):
@@ -195,9 +207,9 @@ def test_the_middle_of_three_cameras_is_compared_with_both_others(tmp_path: Path
     assert split.notes[0] == '16 of 16 frames are targets'
     batch = TripletDataset(row, split.training)[0]
     assert batch.T_target_to_cameras[0, :, 0, 3].tolist() == pytest.approx([0.1, -0.1])
-    drive = Drive(DriveSettings(frames=8, width=WIDTH, height=HEIGHT, seed=5, variety=True), CPU)
+    drive = twice_as_large(5)
     for camera, right_m in enumerate((-0.5, 0.0, 0.5)):
-        expected = drive.picture(3, right_m=right_m, straight=True).transpose(2, 0, 1)
+        expected = shrunk(drive.picture(3, right_m=right_m, straight=True))
         np.testing.assert_array_equal(row.image(camera, 3), expected)
 
 

@@ -241,7 +241,7 @@ def test_pictures_are_well_exposed_and_have_texture(still_world: Drive):
 
 
 def test_bad_settings_are_refused_by_name():
-    with pytest.raises(ConfigError, match='width 8 is out of range: expected 32 to 4096'):
+    with pytest.raises(ConfigError, match='width 8 is out of range: expected 32 to 8192'):
         DriveSettings(width=8)
     with pytest.raises(ConfigError, match='rate_hz nan'):
         DriveSettings(rate_hz=float('nan'))

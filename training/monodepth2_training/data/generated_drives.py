@@ -25,6 +25,7 @@ from monodepth2_training.world.rig import FLEET, Rig
 
 _PAUSE_NS = 10_000_000_000
 _USUAL_BRIGHTNESS = 0.45
+_LARGER = 2
 
 _NAMES = {1: ('left',), 2: ('left', 'right'), 3: ('left', 'middle', 'right')}
 _OWN_SIDE = {1: 0, 2: 0, 3: 1}
@@ -46,7 +47,11 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratedDrives:
-    """All drives of a store; pictures are without distortion, at the size of the store."""
+    """All drives of a store; its pictures are without distortion.
+
+    They are rendered larger than the store's and shrunk as recorded ones are, so that an outline
+    is as sharp as in those.
+    """
 
     settings: GeneratedSettings
     """Which drives."""
@@ -66,12 +71,12 @@ class GeneratedDrives:
         return min(self.settings.drives, FLEET if self.settings.variety else 1)
 
     def drive_settings(self, drive: int) -> DriveSettings:
-        """How a drive is rendered."""
+        """How a drive is rendered, at ``_LARGER`` times the size of the store."""
         settings = self.settings
         return DriveSettings(
             frames=settings.frames,
-            width=self.width,
-            height=self.height,
+            width=_LARGER * self.width,
+            height=_LARGER * self.height,
             seed=settings.first_seed + drive,
             rate_hz=settings.rate_hz,
             speed_m_s=settings.speed_m_s,
@@ -111,13 +116,13 @@ class GeneratedDrives:
         return np.concatenate(laps)
 
     def _camera(self, vehicle: int, side: int) -> StoredCamera:
-        rig = self.drive_settings(vehicle).rig()
+        rendered = self.drive_settings(vehicle).rig().lens.camera
         name = f'/generated/{_NAMES[self.sides][side]}_{vehicle}'
         return StoredCamera(
             name=name,
             image_topic=f'{name}/image_rect',
-            camera=rig.lens.camera,
-            source=TrainingCamera(camera=rig.lens.camera),
+            camera=rendered.resized(self.width, self.height),
+            source=TrainingCamera(camera=rendered),
             position_m=side * self.settings.baseline_m,
         )
 

@@ -11,6 +11,7 @@ from monodepth2_training.data import store_document
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.generated_drives import GeneratedDrives
 from monodepth2_training.data.generated_settings import GeneratedSettings
+from monodepth2_training.data.rendered_pictures import RESIZE
 from monodepth2_training.data.store_document import Progress, StoreDocument
 
 
@@ -47,7 +48,7 @@ def generate_store(
         document = StoreDocument(
             width=width,
             height=height,
-            resize='bilinear',
+            resize=RESIZE,
             cameras=cameras,
             sources=(_name(settings),),
             arguments={},

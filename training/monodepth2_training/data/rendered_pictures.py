@@ -10,11 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monodepth2_ros.inference.preprocess import resized
 from monodepth2_training.data.generated_drives import GeneratedDrives
 from monodepth2_training.world.drive import Drive
 
 LIVE_DRIVES = 96
 """Worlds that are held ready; others are built again."""
+
+RESIZE = 'bilinear'
+"""How rendered pictures are shrunk."""
 
 _GIB = 2**30
 _EMPTY = -1
@@ -43,9 +47,16 @@ class RenderedPictures:
         if picture is None:
             drive = self._drive(place.drive)
             rgb = drive.picture(place.frame, right_m=place.right_m, straight=True)
-            picture = np.ascontiguousarray(rgb.transpose(2, 0, 1))
+            picture = self._shrunk(rgb)
             self._kept.put(number, picture)
         return picture
+
+    def _shrunk(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A rendered picture [H, W, 3] at the size of the store, [3, h, w]."""
+        width, height = self._drives.width, self._drives.height
+        return np.ascontiguousarray(
+            resized(rgb, width=width, height=height, resize=RESIZE)[0].numpy()
+        )
 
     def _built(self, drive: int) -> Drive:
         return Drive(self._drives.drive_settings(drive), self._device)

@@ -74,8 +74,8 @@ class DriveSettings:
 _MOST_FRAMES = 20_000
 _RANGES = (
     ('frames', 1, _MOST_FRAMES),
-    ('width', 32, 4096),
-    ('height', 32, 4096),
+    ('width', 32, 8192),
+    ('height', 32, 8192),
     ('seed', 0, 2**32 - 1),
     ('rate_hz', 0.5, 200.0),
     ('speed_m_s', 0.5, 30.0),
