@@ -247,6 +247,8 @@ def test_a_run_without_recordings_renders_what_its_configuration_names(tmp_path:
     assert (opened.width, opened.height, len(opened.cameras)) == (WIDTH, HEIGHT, 3)
     with pytest.raises(RecordingError, match='0 sources'):
         choose_source([], tmp_path / 'frames', TrainingConfig())
+    with pytest.raises(RecordingError, match='two cameras at most: add --set mode=stereo'):
+        choose_source([tmp_path], tmp_path / 'frames', TrainingConfig(mode='trinocular'))
 
 
 def test_recordings_that_are_named_take_the_place_of_generated_drives(tmp_path: Path):

@@ -64,7 +64,8 @@ def choose_source(
         split: list of frames of KITTI; one that names both cameras gives both.
 
     Raises:
-        RecordingError: there is no source, one does not exist, or a frame store is among several.
+        RecordingError: there is no source, one does not exist, a frame store is among several, or
+            recordings cannot give what the mode needs.
         EvaluationError: the list cannot be read.
     """
     if not paths and config.generated.drives:
@@ -76,19 +77,7 @@ def choose_source(
             generated=config.generated,
         )
     stores = [path for path in paths if (path / DOCUMENT).is_file()]
-    if not paths or (stores and len(paths) > 1):
-        raise RecordingError(
-            f'{len(paths)} sources with {len(stores)} frame store(s) among them: give one or more '
-            'recordings, or one frame store'
-        )
-    if not stores and needs_three_cameras(config.mode):
-        raise RecordingError(
-            f'mode {config.mode} learns from generated drives: recordings give two cameras at '
-            'most; train in mode stereo, mono_stereo or mono'
-        )
-    missing = [path for path in paths if not path.exists()]
-    if missing:
-        raise RecordingError(f'{missing[0]} does not exist: expected a recording or a frame store')
+    _check_paths(paths, stores, config.mode)
     if stores:
         return RunSource(frame_store=str(stores[0].resolve()))
     settings = ExtractionSettings(
@@ -105,6 +94,23 @@ def choose_source(
         extraction=settings,
         calibration=str(Path(calibration).resolve()) if calibration else '',
     )
+
+
+def _check_paths(paths: Sequence[Path], stores: Sequence[Path], mode: str) -> None:
+    """Refuse what a run of this mode cannot be given."""
+    if not paths or (stores and len(paths) > 1):
+        raise RecordingError(
+            f'{len(paths)} sources with {len(stores)} frame store(s) among them: give one or more '
+            'recordings, or one frame store'
+        )
+    if not stores and needs_three_cameras(mode):
+        raise RecordingError(
+            f'mode {mode} learns from generated drives, and recordings give two cameras at most: '
+            'add --set mode=stereo for a pair, or --set mode=mono'
+        )
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise RecordingError(f'{missing[0]} does not exist: expected a recording or a frame store')
 
 
 def holds_pair(paths: Sequence[Path], *, cameras: Sequence[str] = ()) -> bool:
