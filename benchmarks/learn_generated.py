@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learns from generated drives without labels, and judges depth and motion in other streets.
 
-Usage: learn_generated.py OUT [--pair] [--keep FILE] [--drives N] [--frames N] [--set KEY=VALUE]
+Usage: learn_generated.py OUT [--pair] [--drives N] [--frames N] [--set KEY=VALUE]
 
 One camera alone, or with ``--pair`` a rectified pair: then depth first learns from the pair, which
-also sees what moves or waits with the vehicle, and goes on together with the motion. ``--keep``
-writes the depth network alone, in float16: so the model of the demo was made.
+also sees what moves or waits with the vehicle, and goes on together with the motion.
 
 Generates drives through different streets, trains on all but the last two, and judges those two:
 depth on every eighth frame against exact depth (1e-3 to 80 m, each frame scaled to the median of
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -27,10 +26,8 @@ from monodepth2_training.config_files import read_config
 from monodepth2_training.evaluation.odometry.motion_model import MotionModel
 from monodepth2_training.evaluation.odometry.poses import motions_of
 from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
-from monodepth2_training.run.model import at_precision
 from verbs import PAIR_BASELINE_M, call_verb, generated_drive, set_options
 
-from monodepth2_ros.model_file import load_model, save_model
 from monodepth2_ros.recordings import open_recording
 
 _JUDGED_EVERY = 8
@@ -88,9 +85,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path)
     parser.add_argument('--pair', action='store_true', help='train with a second camera')
-    parser.add_argument(
-        '--keep', type=Path, metavar='FILE', help='where to write a small model file'
-    )
     parser.add_argument('--drives', type=int, default=16, help='to train on')
     parser.add_argument('--frames', type=int, default=82, help='of each drive to train on')
     parser.add_argument('--set', action='append', default=[], metavar='KEY=VALUE')
@@ -109,8 +103,6 @@ def main() -> None:
     run = _train(args, training, stages)
     trained_s = time.monotonic()
     _report(run / 'model.safetensors', training, tests)
-    if args.keep:
-        _keep(run / 'model.safetensors', args.keep)
     made_s, learnt_s = generated_s - started_s, trained_s - generated_s
     print(f'\ngenerated in {made_s:.0f} s, trained in {learnt_s:.0f} s')
 
@@ -142,14 +134,6 @@ def _report(model: Path, training: list[Path], tests: list[Path]) -> None:
         f'\ndirection of motion: median {np.median(angles):.2f} degrees, 90 % below '
         f'{np.percentile(angles, 90):.2f}, over {len(angles)} steps'
     )
-
-
-def _keep(model: Path, small: Path) -> None:
-    """Write a model file with the depth network alone, its weights in float16."""
-    loaded = load_model(model)
-    provenance = {**loaded.description.provenance, 'licence': 'Apache-2.0'}
-    state = at_precision(loaded.depth_net.state_dict(), 'float16')
-    save_model(small, replace(loaded.description, provenance=provenance), state)
 
 
 def _direction_errors_deg(model: Path, drive: Path) -> np.ndarray:
