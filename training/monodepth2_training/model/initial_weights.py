@@ -100,7 +100,9 @@ def _check_depth(file: Model, model: DepthPoseModel) -> None:
         network = file.description.network
         raise ModelFileError(
             f'{file.path} cannot be continued with {model.config.encoder} and scales '
-            f'{model.config.scales} ({fault}): it has {network.encoder} and {network.scales}'
+            f'{model.config.scales} ({fault}): it has {network.encoder} and {network.scales}; '
+            f'leave --config out, or add --set network.encoder={network.encoder} '
+            f"--set 'network.scales={list(network.scales)}'"
         )
     if file.description.depth_range != model.depth_range:
         theirs, ours = file.description.depth_range, model.depth_range
