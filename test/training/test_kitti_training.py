@@ -99,7 +99,7 @@ def test_a_list_gives_its_frames_and_their_neighbours_each_with_the_camera_of_it
     np.testing.assert_allclose(fx[cameras > 1], 0.594 * 64, rtol=1e-6)
     assert all(sample.sources[-1][0] == sample.camera ^ 1 for sample in samples)
     # A tenth of a unit to the right camera, and as much back.
-    steps = batch.T_target_to_cameras[:, 0, 0, 3].tolist()
+    steps = batch.T_target_to_cameras[:, -1, 0, 3].tolist()
     assert steps == pytest.approx([-0.1, -0.1, 0.1, 0.1, -0.1, 0.1], rel=0.03)
 
 
