@@ -5,13 +5,8 @@ import pytest
 import torch
 import torchvision
 from monodepth2_training.data.augmentation import Views
-from monodepth2_training.model.depth_pose import (
-    BESIDE,
-    PARTNER,
-    TEMPORAL,
-    DepthPoseModel,
-    ModelConfig,
-)
+from monodepth2_training.data.triplets import source_names
+from monodepth2_training.model.depth_pose import TEMPORAL, DepthPoseModel, ModelConfig
 from monodepth2_training.model.pose import invert_rigid, rigid_transform
 from monodepth2_training.model.pose_net import POSE_VARIANTS, MotionHead, PoseCnn, PoseNet
 from torch.nn import functional
@@ -67,7 +62,7 @@ def _loud(model: DepthPoseModel) -> DepthPoseModel:
 
 @pytest.mark.parametrize('pose', POSE_VARIANTS)
 def test_every_variant_predicts_disparity_poses_and_masks_of_the_stated_shapes(pose: str) -> None:
-    model = _model(pose, sources=(*TEMPORAL, PARTNER), predictive_mask=True)
+    model = _model(pose, sources=(*TEMPORAL, 'partner'), predictive_mask=True)
     target, *sources = _frames(4)
     with torch.no_grad():
         prediction = model(_views(target, sources))
@@ -117,7 +112,7 @@ def test_networks_see_frames_in_temporal_order_and_only_the_way_back_is_inverted
 @pytest.mark.parametrize('pose', POSE_VARIANTS)
 def test_the_order_of_the_sources_does_not_matter(pose: str) -> None:
     before, target, after, partner = _frames(4)
-    one, other = _loud(_model(pose)), _model(pose, sources=(PARTNER, 'next', 'previous'))
+    one, other = _loud(_model(pose)), _model(pose, sources=('partner', 'next', 'previous'))
     other.load_state_dict(one.state_dict())
     with torch.no_grad():
         expected = one(_views(target, [before, after])).T_target_to_sources
@@ -125,7 +120,7 @@ def test_the_order_of_the_sources_does_not_matter(pose: str) -> None:
     torch.testing.assert_close(got[:, 1:], expected.flip(1))
 
 
-@pytest.mark.parametrize('sources', [(PARTNER,), BESIDE])
+@pytest.mark.parametrize('sources', [('partner',), source_names('trinocular')])
 def test_poses_of_cameras_beside_are_the_given_ones_and_need_no_network(
     sources: tuple[str, ...],
 ) -> None:
@@ -223,10 +218,18 @@ def test_under_autocast_disparity_masks_and_poses_are_float32_and_close() -> Non
 
 @pytest.mark.parametrize(
     'sources',
-    [(), ('previous',), ('next', PARTNER), ('previous', 'previous'), ('left', PARTNER)],
+    [
+        (),
+        ('previous',),
+        ('next', 'partner'),
+        ('previous', 'previous'),
+        ('left',),
+        ('left', 'partner'),
+    ],
 )
 def test_sources_that_no_mode_has_are_refused(sources: tuple[str, ...]) -> None:
-    with pytest.raises(ConfigError, match='expected previous and next, partner, all three, or'):
+    message = 'expected previous and next, partner, all three, or left and right'
+    with pytest.raises(ConfigError, match=message):
         _model(sources=sources)
 
 
@@ -241,7 +244,7 @@ def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
 def test_new_heads_begin_at_the_initial_disparity(disparity: float) -> None:
     config = ModelConfig(encoder=LITE0, width=96, height=64, initial_disparity=disparity)
     torch.manual_seed(6)
-    model = DepthPoseModel(config, sources=(PARTNER,)).eval()
+    model = DepthPoseModel(config, sources=('partner',)).eval()
     for predicted in model(_views(_frames(1)[0], [_frames(1)[0]])).disparities:
         assert float(predicted.detach().mean()) == pytest.approx(disparity, rel=0.5)
 

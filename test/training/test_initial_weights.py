@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 import torchvision
-from monodepth2_training.model.depth_pose import PARTNER, DepthPoseModel, ModelConfig
+from monodepth2_training.model.depth_pose import DepthPoseModel, ModelConfig
 from monodepth2_training.model.encoder_weights import imagenet_file, load_encoder, read_tensors
 from monodepth2_training.model.initial_weights import load_initial_weights
 from PIL import Image
@@ -253,7 +253,7 @@ def test_a_finished_model_without_pose_network_continues_with_pose_weights_of_it
     tmp_path: Path,
 ) -> None:
     config = ModelConfig(encoder=LITE0, width=96, height=64)
-    stereo = DepthPoseModel(config, sources=(PARTNER,))
+    stereo = DepthPoseModel(config, sources=('partner',))
     path = str(_saved(tmp_path / 'stereo.safetensors', stereo))
     with pytest.raises(ModelFileError, match='holds no pose network'):
         load_initial_weights(_model(encoder=LITE0, pose_encoder=LITE0, weights=path))

@@ -28,7 +28,6 @@ _USUAL_BRIGHTNESS = 0.45
 _LARGER = 2
 
 _NAMES = {1: ('left',), 2: ('left', 'right'), 3: ('left', 'middle', 'right')}
-_OWN_SIDE = {1: 0, 2: 0, 3: 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +90,12 @@ class GeneratedDrives:
     def place(self, camera: int, index: int) -> Place:
         """Where a camera's picture comes from."""
         lap, frame = divmod(index, self.settings.frames)
-        side = camera % self.sides
+        side, own = camera % self.sides, (self.sides - 1) // 2
         return Place(
             drive=self.drives_of(camera)[lap],
             frame=frame,
             side=side,
-            right_m=(side - _OWN_SIDE[self.sides]) * self.settings.baseline_m,
+            right_m=(side - own) * self.settings.baseline_m,
         )
 
     def cameras(self) -> tuple[StoredCamera, ...]:

@@ -21,6 +21,7 @@ from monodepth2_ros.networks.depth_decoder import DepthDecoder
 from monodepth2_ros.networks.depth_net import DepthNet, DepthNetConfig
 from monodepth2_ros.networks.encoder_registry import check_encoder
 from monodepth2_ros.typed_document import nearest
+from monodepth2_training.data.triplets import MODES, source_names
 from monodepth2_training.model.pose import invert_rigid, rigid_transform
 from monodepth2_training.model.pose_net import POSE_VARIANTS, build_pose_net
 
@@ -30,13 +31,7 @@ if TYPE_CHECKING:
     from monodepth2_training.data.augmentation import Views
 
 TEMPORAL = ('previous', 'next')
-"""Sources whose pose is predicted."""
-
-PARTNER = 'partner'
-"""The other camera of a rectified pair, whose pose is given."""
-
-BESIDE = ('left', 'right')
-"""The cameras on both sides of the target's in a rectified row of three, whose poses are given."""
+"""Sources whose pose is predicted; those of the other sources are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +109,7 @@ class DepthPoseModel(nn.Module):
 
         Args:
             config: which networks.
-            sources: names of the sources in the order of the views: ``TEMPORAL``, ``PARTNER``,
-                these three, or ``BESIDE``.
+            sources: names of the sources in the order of the views; those of one of ``MODES``.
             depth_range: depths at disparity 1 and 0; ``posecnn`` alone asks for it.
             predictive_mask: whether to predict how far each source is believed.
 
@@ -217,8 +211,7 @@ def _begin_at(depth_net: DepthNet, disparity: float) -> None:
 
 def _check_sources(sources: Sequence[str]) -> None:
     """Refuse unknown, repeated and missing sources."""
-    known = (TEMPORAL, (PARTNER,), (*TEMPORAL, PARTNER), BESIDE)
-    if sorted(sources) not in [sorted(choice) for choice in known]:
+    if sorted(sources) not in [sorted(source_names(mode)) for mode in MODES]:
         raise ConfigError(
             f'sources {tuple(sources)} are not usable: expected previous and next, partner, '
             'all three, or left and right'
