@@ -146,10 +146,15 @@ class DepthNode(LifecycleNode):
         return _SUCCESS
 
     def destroy_node(self) -> None:
-        """Free everything, and the node itself."""
+        """Free everything, and the node itself.
+
+        rclpy forgets a lifecycle node's state machine. It would keep the DDS participant alive,
+        and its 128 MiB of shared memory beyond the end of the process.
+        """
         self.release()
         self._self_check.close()
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
 
     def release(self) -> bool:
         """Free everything; False if a thread was busy and had to be left behind."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import array
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 
@@ -38,6 +40,7 @@ _MODULE = 'monodepth2_ros.nodes.middleware_check'
 _PERIOD_S = 0.04
 _FIND_S = 60.0
 _DRAIN_S = 0.5
+_END_S = 5.0
 
 
 def command(message_bytes: int, *options: str) -> list[str]:
@@ -59,11 +62,13 @@ def check(message_bytes: int) -> Delivery:
     rclpy.init(context=context)
     try:
         node = rclpy.create_node('middleware_check', context=context)
-        delays_s = _receive(node, topic, sender)
+        try:
+            delays_s = _receive(node, topic, sender)
+        finally:
+            node.destroy_node()
     finally:
         rclpy.shutdown(context=context)
-        sender.kill()
-    sent = (sender.communicate()[0] or '').strip()
+        sent = _ended(sender).strip()
     return Delivery(
         middleware=get_rmw_implementation_identifier(),
         message_bytes=message_bytes,
@@ -71,6 +76,16 @@ def check(message_bytes: int) -> Delivery:
         received=len(delays_s),
         median_ms=1e3 * statistics.median(delays_s or [0.0]),
     )
+
+
+def _ended(sender: subprocess.Popen[str]) -> str:
+    """What the sender printed; killed, it would leave its shared memory behind."""
+    sender.terminate()
+    try:
+        return sender.communicate(timeout=_END_S)[0]
+    except subprocess.TimeoutExpired:
+        sender.kill()
+        return sender.communicate()[0]
 
 
 def _receive(node: Node, topic: str, sender: subprocess.Popen[str]) -> list[float]:
@@ -96,8 +111,15 @@ def _receive(node: Node, topic: str, sender: subprocess.Popen[str]) -> list[floa
 
 def _send(topic: str, message_bytes: int) -> None:
     """Send as soon as somebody listens; prints how many messages that will be."""
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('middleware_check_sender')
+    try:
+        _publish(node, topic, message_bytes)
+    finally:
+        node.destroy_node()
+
+
+def _publish(node: Node, topic: str, message_bytes: int) -> None:
     publisher = node.create_publisher(Image, topic, profile('best_effort'))
     message = Image(height=1, width=message_bytes, step=message_bytes, encoding='mono8')
     message.data = array.array('B', bytes(message_bytes))
@@ -123,6 +145,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     parser.add_argument('--nice', type=int, default=0, help='give way to other processes')
     args = parser.parse_args(argv)
     os.nice(args.nice)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     if args.send:
         _send(args.send, args.bytes)
         os._exit(0)

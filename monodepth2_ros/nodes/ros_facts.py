@@ -123,6 +123,7 @@ def gather(topic: str, *, duration_s: float) -> dict[str, Any]:
     camera = None
     if topic:
         camera = _Ear(node, node.resolve_topic_name(topic)).listen(duration_s)
+    node.destroy_node()
     rclpy.shutdown()
     message_bytes = camera.message_bytes if camera else 0
     return {

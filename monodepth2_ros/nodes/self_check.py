@@ -14,6 +14,9 @@ from monodepth2_ros.nodes.middleware_check import command
 
 _NICENESS = '10'
 
+_END_S = 2.0
+"""Time to end: a process that is killed leaves its shared memory behind."""
+
 
 class SelfCheck:
     """Tests whether large messages get through with this process's environment; never waits."""
@@ -53,7 +56,12 @@ class SelfCheck:
 
     def close(self) -> None:
         """End the test, with the process that it sends from, if it still runs."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.communicate(timeout=_END_S)
+        except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image, PointCloud2
 from support.node_process import NodeProcess
 from support.ros_camera import Camera, camera_info, image, stamp_of
@@ -39,12 +42,22 @@ def answered(camera, listener, message, info=None):
     return wait_until(heard)
 
 
+def shared_memory(pid):
+    """Files of shared memory that Fast DDS has mapped into a process for messages."""
+    maps = Path(f'/proc/{pid}/maps').read_text()
+    return set(re.findall(r'/dev/shm/fastrtps_[0-9a-f]{16}(?=\n| )', maps))
+
+
 def assert_ends_cleanly(process, number):
-    """The signal ends the process within two seconds, with code 0 and no traceback."""
+    """The signal ends the process within two seconds, with code 0, no traceback, nothing left."""
+    own = shared_memory(process.process.pid) - shared_memory('self')
     begin_s = time.monotonic()
     assert process.end(number, deadline_s=10) == 0
     assert time.monotonic() - begin_s < 2.0
     assert 'Traceback' not in ''.join(process.lines)
+    assert [name for name in own if Path(name).exists()] == []
+    if get_rmw_implementation_identifier() == 'rmw_fastrtps_cpp':
+        assert own
 
 
 def test_full_hd_images_and_clouds_cross_processes_until_sigint(ros_world, start):

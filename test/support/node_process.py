@@ -52,7 +52,9 @@ class NodeProcess:
         return code
 
     def close(self) -> None:
-        """Kill it if it still runs."""
-        if self.process.poll() is None:
+        """End it if it still runs; killed, it would leave its shared memory behind."""
+        try:
+            self.end(signal.SIGTERM, deadline_s=10)
+        except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
