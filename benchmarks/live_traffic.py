@@ -167,10 +167,7 @@ class Traffic:
         end_s = time.monotonic() + _START_S
         while time.monotonic() < end_s:
             node.check()
-            if not self._image.get_subscription_count():
-                self._executor.spin_once(timeout_sec=0.01)
-                continue
-            # As a camera does: the first may be lost while the other topics find each other.
+            # As a camera does, which does not wait until all topics have found each other.
             self._send(picture)
             self._spin_until(time.monotonic() + _CAMERA_S)
             if any(len(heard_s) == _ANSWERS for heard_s in self._heard.values()):

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from dataclasses import asdict, replace
 
 import pytest
@@ -94,6 +96,23 @@ def test_too_little_shared_memory_is_a_warning_with_the_remedy(monkeypatch):
     check = machine.memory()
     assert check.level is Level.WARN
     assert '--shm-size=1g' in check.text
+
+
+def test_shared_memory_of_killed_processes_is_told_from_that_of_living_ones(monkeypatch, tmp_path):
+    for name in ('fastrtps_0123456789abcdef', 'fastrtps_fedcba9876543210', 'fastrtps_port7400'):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, machine.SEGMENT_BYTES)
+        (tmp_path / f'{name}_el').touch()
+    monkeypatch.setattr(machine, '_SHARED', tmp_path)
+    with (tmp_path / 'fastrtps_0123456789abcdef_el').open('rb') as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        check = machine.memory()
+        assert check.facts['shm_abandoned_bytes'] == machine.SEGMENT_BYTES
+        assert check.level is Level.WARN
+        assert 'killed processes left 0.12 GiB' in check.text
+        assert '`fastdds shm clean`' in check.text
+        (tmp_path / 'fastrtps_fedcba9876543210').unlink()
+        assert machine.memory().facts['shm_abandoned_bytes'] == 0
 
 
 def test_a_device_that_is_not_there_is_an_error():

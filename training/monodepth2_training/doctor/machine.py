@@ -12,6 +12,7 @@ from pathlib import Path
 from monodepth2_ros.errors import Monodepth2Error
 from monodepth2_ros.health import Level
 from monodepth2_ros.processor import processor
+from monodepth2_training.doctor.abandoned_memory import abandoned_bytes
 from monodepth2_training.doctor.check import Check
 
 SEGMENT_BYTES = 128 * 2**20
@@ -28,6 +29,7 @@ _FEATURES = {
 }
 _ENGINES = ('openvino', 'tensorrt', 'onnxruntime')
 _GIBIBYTE = 2**30
+_SHARED = Path('/dev/shm')
 
 
 def system() -> Check:
@@ -48,19 +50,27 @@ def memory() -> Check:
     total, free = _memory_bytes()
     facts: dict[str, object] = {'total_bytes': total, 'free_bytes': free}
     text = f'{free / _GIBIBYTE:.1f} of {total / _GIBIBYTE:.1f} GiB free'
-    shared = Path('/dev/shm')
-    if not shared.is_dir():
+    if not _SHARED.is_dir():
         return Check(name='memory', level=Level.OK, text=text, facts=facts)
-    usage = shutil.disk_usage(shared)
+    usage = shutil.disk_usage(_SHARED)
+    abandoned = abandoned_bytes(_SHARED)
     facts |= {'shm_total_bytes': usage.total, 'shm_free_bytes': usage.free}
+    facts['shm_abandoned_bytes'] = abandoned
     text += f'; /dev/shm {usage.free / _GIBIBYTE:.2f} of {usage.total / _GIBIBYTE:.2f} GiB free'
+    level = Level.OK
     if usage.free < 2 * SEGMENT_BYTES:
+        level = Level.WARN
         text += (
             ': too little for two processes with the Fast DDS profile; in a container '
             '--ipc=host or --shm-size=1g, else `fastdds shm clean`, see docs/deployment.md'
         )
-        return Check(name='memory', level=Level.WARN, text=text, facts=facts)
-    return Check(name='memory', level=Level.OK, text=text, facts=facts)
+    if abandoned >= SEGMENT_BYTES:
+        level = Level.WARN
+        text += (
+            f'; killed processes left {abandoned / _GIBIBYTE:.2f} GiB of memory taken there: '
+            '`fastdds shm clean` frees it'
+        )
+    return Check(name='memory', level=level, text=text, facts=facts)
 
 
 def _memory_bytes() -> tuple[int, int]:
