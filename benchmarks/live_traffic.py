@@ -36,8 +36,7 @@ _PICTURES = 6
 _TIMEOUT_S = 20.0
 _START_S = 120.0
 _CAMERA_S = 0.05
-_ANSWERS = 2
-"""Depth and cloud."""
+_ANSWERS = 2  # depth and cloud
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +162,7 @@ class Traffic:
 
     def wait_for(self, node: NodeUnderTest, source: Source) -> float:
         """Send frames until one is answered; seconds since the process was started."""
-        picture = _pictures(source)[0]
-        end_s = time.monotonic() + _START_S
+        picture, end_s = _pictures(source)[0], time.monotonic() + _START_S
         while time.monotonic() < end_s:
             node.check()
             # As a camera does, which does not wait until all topics have found each other.
@@ -256,7 +254,7 @@ class Traffic:
         return None
 
     def _latency_s(self, stamp_ns: int) -> float | None:
-        """Seconds from the stamp to the second of its two answers; None until it is there."""
+        """Seconds from the stamp to the last of its answers; None until it is there."""
         heard_s = self._heard.get(stamp_ns, [])
         return heard_s[-1] - stamp_ns / 1e9 if len(heard_s) == _ANSWERS else None
 
