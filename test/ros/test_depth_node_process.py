@@ -90,10 +90,14 @@ def test_interrupts_that_follow_each_other_end_it_cleanly(start):
 def test_a_killed_node_is_replaced_by_a_new_one_until_sigterm(ros_world, start):
     depth = ros_world.listen(Image, 'depth/image')
     camera = Camera(ros_world.node)
+    others = shared_memory('self')
     first = start()
     camera.wait_for_node()
     answered(camera, depth, image())
+    left = shared_memory(first.process.pid) - others
     first.end(signal.SIGKILL, deadline_s=10)
+    for name in left:
+        Path(name).unlink()
     second = start()
     depth.messages.clear()
     answered(camera, depth, image())
