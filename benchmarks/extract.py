@@ -7,7 +7,7 @@ Usage: extract.py RECORDING [--stereo] [--repeats N]
 Each way has a process of its own, with a thread for every core, and works when its turn comes;
 all read the recording by the same code. ``cv2.imdecode`` is run as it decodes by default, to three
 channels: as a script would run it, and in a process that keeps freed memory. Else each picture of
-two megabytes has its pages cleared anew, which takes longer than its decoding. Leaving grey
+two megabytes has its pages cleared anew, which can take as long as its decoding. Leaving grey
 pictures in one channel is a way, too. The rate of ``extract`` is that of the whole call: opening,
 calibration, odometry, rectification, resize, motion, writing. Reported is the best of all repeats,
 since a disturbance by other programs only ever takes time away, and the CPU time of all threads.
@@ -69,10 +69,8 @@ def main() -> None:
     parser.add_argument('--stereo', action='store_true')
     parser.add_argument('--repeats', type=int, default=7)
     args = parser.parse_args()
-    colour, grey = (
-        partial(_decode, flags=cv2.IMREAD_COLOR),
-        partial(_decode, flags=cv2.IMREAD_UNCHANGED),
-    )
+    colour = partial(_decode, flags=cv2.IMREAD_COLOR)
+    grey = partial(_decode, flags=cv2.IMREAD_UNCHANGED)
     ways: dict[str, tuple[Way, bool]] = {
         'cv2.imdecode, three channels': (colour, False),
         'the same, freed memory kept': (colour, True),

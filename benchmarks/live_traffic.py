@@ -161,12 +161,12 @@ class Traffic:
         self._node.destroy_node()
 
     def wait_for(self, node: NodeUnderTest, source: Source) -> float:
-        """Send frames until one is answered; seconds since the process was started."""
+        """Send as a camera does until one is answered; seconds since the process was started."""
         picture, end_s = _pictures(source)[0], time.monotonic() + _START_S
         while time.monotonic() < end_s:
             node.check()
-            # As a camera does, which does not wait until all topics have found each other.
-            self._send(picture)
+            if self._image.get_subscription_count():
+                self._send(picture)
             self._spin_until(time.monotonic() + _CAMERA_S)
             if any(len(heard_s) == _ANSWERS for heard_s in self._heard.values()):
                 self._heard.clear()

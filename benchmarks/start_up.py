@@ -6,6 +6,7 @@ Each part is logged as ``part: seconds`` before the node goes on as it always do
 
 from __future__ import annotations
 
+import contextlib
 import time
 from importlib import import_module
 
@@ -41,8 +42,9 @@ def main() -> None:
     _part('activate', since_s)
     executor = rclpy.executors.SingleThreadedExecutor()
     executor.add_node(node)
-    while rclpy.ok():
-        executor.spin_once(timeout_sec=1.0)
+    with contextlib.suppress(rclpy.executors.ExternalShutdownException):
+        executor.spin()
+    node.destroy_node()
 
 
 if __name__ == '__main__':

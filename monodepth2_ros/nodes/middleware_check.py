@@ -58,16 +58,9 @@ def check(message_bytes: int) -> Delivery:
     sender = subprocess.Popen(
         command(message_bytes, '--send', topic), stdout=subprocess.PIPE, text=True
     )
-    context = rclpy.Context()
-    rclpy.init(context=context)
     try:
-        node = rclpy.create_node('middleware_check', context=context)
-        try:
-            delays_s = _receive(node, topic, sender)
-        finally:
-            node.destroy_node()
+        delays_s = _listen(topic, sender)
     finally:
-        rclpy.shutdown(context=context)
         sent = _ended(sender).strip()
     return Delivery(
         middleware=get_rmw_implementation_identifier(),
@@ -86,6 +79,18 @@ def _ended(sender: subprocess.Popen[str]) -> str:
     except subprocess.TimeoutExpired:
         sender.kill()
         return sender.communicate()[0]
+
+
+def _listen(topic: str, sender: subprocess.Popen[str]) -> list[float]:
+    """Receive with a node and a context made for it."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('middleware_check', context=context)
+    try:
+        return _receive(node, topic, sender)
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
 
 
 def _receive(node: Node, topic: str, sender: subprocess.Popen[str]) -> list[float]:
@@ -116,6 +121,8 @@ def _send(topic: str, message_bytes: int) -> None:
     try:
         _publish(node, topic, message_bytes)
     finally:
+        # Asked to end a second time, it would end half way.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         node.destroy_node()
 
 
