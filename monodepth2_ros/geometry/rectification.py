@@ -20,7 +20,7 @@ from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Win
 _FloatMap = NDArray[np.float32]
 
 _TOLERANCE_PX = 1.0 / 64.0
-"""Half a step of OpenCV's fixed-point maps."""
+"""How far beyond the outermost pixel centres a source may lie by rounding alone."""
 
 
 class Rectifier:
@@ -47,14 +47,14 @@ class Rectifier:
         map_x, map_y = _float_maps(calibration, self.camera)
         self.valid = _unfolded(calibration, self.camera, _inside(map_x, map_y))
         self.window = _largest_window(self.valid)
-        map_x[~self.valid] = map_y[~self.valid] = -2.0
-        self._maps = cv2.convertMaps(map_x, map_y, cv2.CV_16SC2)
+        for sources, length in ((map_x, self.camera.width), (map_y, self.camera.height)):
+            np.clip(sources, 0.0, length - 1, out=sources)
+            sources[~self.valid] = -2.0
+        self._maps = map_x, map_y
 
     def sources_px(self) -> NDArray[np.float32]:
         """Column and row in the raw image of each pixel, float32 [H, W, 2]; -2 where not valid."""
-        whole, fraction = self._maps
-        steps = np.stack((fraction & 31, fraction >> 5), axis=-1)
-        return np.asarray(whole + steps / 32.0, np.float32)
+        return np.stack(self._maps, axis=-1)
 
     def rectify(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Rectify one image, bilinearly.
@@ -75,7 +75,7 @@ class Rectifier:
         """Rectify only what lies in a window: the same pixels as of the whole image.
 
         Args:
-            picture: uint8 [H, W] or [H, W, C] of the calibration's image size, C at most 4.
+            picture: uint8 [H, W] or [H, W, C] of the calibration's image size, C 1, 3 or 4.
             window: a part of the rectified image.
 
         Returns:
@@ -92,11 +92,15 @@ class Rectifier:
             )
         rows = slice(window.y, window.y + window.height)
         columns = slice(window.x, window.x + window.width)
-        whole, fraction = (values[rows, columns] for values in self._maps)
+        map_x, map_y = (sources[rows, columns] for sources in self._maps)
+        # OpenCV 5 remaps four channels by such maps in less than half the time of three.
+        is_rgb = picture.shape[2:] == (3,)
+        source = cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA) if is_rgb else picture
         remapped = cv2.remap(
-            picture, whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+            source, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         )
-        return np.asarray(remapped, np.uint8)
+        rectified = cv2.cvtColor(remapped, cv2.COLOR_RGBA2RGB) if is_rgb else remapped
+        return np.asarray(rectified, np.uint8)
 
 
 def _float_maps(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,15 @@ def test_every_storage_and_compression_reads_the_same(tmp_path, storage, mode):
     assert stamps(path) == list(range(10))
     with open_recording(path) as recording:
         assert bytes(next(image_frames(recording))[1].data) == picture(0).tobytes()
+        check_two_streams(recording)
+
+
+def check_two_streams(recording):
+    """One is read in the middle of the other, as the odometry is among the pictures."""
+    alone = list(recording.messages())
+    stream = recording.messages()
+    begun = list(islice(stream, len(alone) // 3))
+    assert list(recording.messages()) == alone == begun + list(stream)
 
 
 @pytest.mark.parametrize('suffix', ['.mcap', '.db3.zstd'])
@@ -325,6 +335,7 @@ def test_real_ros1_bags_read_in_full(name):
         assert recording.topic('/tf').type == 'tf2_msgs/msg/TFMessage'
         twist = cdr.parse(next(recording.messages(['/turtle1/cmd_vel'])))
         assert np.isfinite(twist.linear.x)
+        check_two_streams(recording)
 
 
 @pytest.mark.parametrize(

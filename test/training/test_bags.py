@@ -171,6 +171,14 @@ def test_without_a_stereo_pair_the_reason_and_the_cameras_are_told(tmp_path):
         choose_stereo_pair(recording)
 
 
+def test_a_pair_that_fails_by_a_calibration_is_told_which_and_why(tmp_path):
+    unusable = replace(RIGHT, K=(0.0,) * 9)
+    path = write(tmp_path / 'bag', camera('/a') | camera('/b', unusable))
+    told = r'/a/camera_info$(?s:.*)/b/camera_info, which cannot be used: .*not calibrated'
+    with pytest.raises(RecordingError, match=f'(?m){told}'):
+        pair(path)
+
+
 def test_three_cameras_on_one_baseline_need_a_name(tmp_path):
     P = (50.0, 0, 31.5, -100.0, 0, 50.0, 23.5, 0, 0, 0, 1.0, 0)
     streams = camera('/a') | camera('/b', RIGHT) | camera('/c', replace(CALIBRATION, P=P))

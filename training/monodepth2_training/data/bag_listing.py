@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import ImageError, RecordingError
+from monodepth2_ros.errors import CalibrationError, ImageError, RecordingError
 from monodepth2_ros.images import CompressedImage, decode_compressed
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.cameras import CameraTopics, cameras
@@ -25,8 +25,19 @@ def _line(recording: Recording, camera: CameraTopics) -> str:
     return (
         f'  {camera.image}  {recording.topic(camera.image).type}  {camera.frames} frames  '
         f'{_size(recording, camera)}  {rate_hz:.1f} Hz  '
-        f'calibration: {camera.info or "none"}'
+        f'calibration: {camera.info or "none"}{_fault(recording, camera)}'
     )
+
+
+def _fault(recording: Recording, camera: CameraTopics) -> str:
+    """What is wrong with a camera's calibration; empty if nothing is."""
+    try:
+        calibration = recording.calibration(camera.image)
+        if calibration is not None:
+            calibration.checked()
+    except (RecordingError, CalibrationError) as err:
+        return f', which cannot be used: {err}'
+    return ''
 
 
 def _size(recording: Recording, camera: CameraTopics) -> str:

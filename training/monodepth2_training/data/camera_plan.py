@@ -45,7 +45,7 @@ class CameraPlan:
         """Rectify and crop a decoded picture.
 
         Args:
-            picture: uint8 [H, W] or [H, W, C] of the calibration's size, C at most 4.
+            picture: uint8 [H, W] or [H, W, C] of the calibration's size, C 1, 3 or 4.
 
         Returns:
             uint8 [h, w] or [h, w, C] of the size of ``source``.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from functools import cached_property
 from pathlib import Path
 
 from monodepth2_ros.errors import RecordingError
@@ -123,7 +124,6 @@ class _RecordingRun:
     def go(self, workers: int, watched: _Watched) -> None:
         """Prepare and store all pictures that are still to be dealt with."""
         books = self._books
-        odometry = self._odometry()
         selection = FrameSelection(len(self._preparations), keep_every=self._settings.keep_every)
         groups = grouped(
             self._frames(), selection, done=books.progress.messages, tails=books.tails()
@@ -131,7 +131,8 @@ class _RecordingRun:
         results = in_order(groups, self._prepare, workers=workers)
         try:
             for group, prepared in results:
-                books.enter(group, prepared, odometry)
+                # Asked for here, it is read while the next groups are being prepared.
+                books.enter(group, prepared, self._odometry)
                 watched.tell(sum(books.progress.messages))
                 if books.full:
                     break
@@ -158,6 +159,7 @@ class _RecordingRun:
         except RecordingError as err:
             self._books.note(str(err))
 
+    @cached_property
     def _odometry(self) -> Odometry | None:
         """The odometry; None where there is none or, unless it was named, it cannot be read."""
         try:
