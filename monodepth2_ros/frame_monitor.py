@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from monodepth2_ros.monitoring import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_UNWANTED = (Drop.NO_SUBSCRIBER, Drop.DISABLED, Drop.INACTIVE)
+"""Causes of drops while nobody waits for depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,10 @@ class MonitorReport:
     """Which images are missing, in words; None if none is."""
     consecutive_failures: int
     """Internal errors since the last answer, or since activation."""
+    fruitless_s: float
+    """Seconds since the first of the frames that should have been answered and were not."""
+    fruitless: dict[Drop, int]
+    """Those frames by cause; empty if the last one was answered, or left out on purpose."""
 
 
 class FrameMonitor:
@@ -72,6 +80,8 @@ class FrameMonitor:
         self._delivery = DeliveryCheck()
         self._last_stamp_ns = 0
         self._consecutive_failures = 0
+        self._fruitless: Counter[Drop] = Counter()
+        self._fruitless_since_s = now_s
 
     def restart(self, now_s: float) -> None:
         """Begin anew, as on activation; the counts alone go on."""
@@ -81,6 +91,8 @@ class FrameMonitor:
     def received(self, now_s: float, *, stamp_ns: int) -> bool:
         """A frame has arrived; True if its stamp lies before the previous one's."""
         with self._lock:
+            if not self._fruitless:
+                self._fruitless_since_s = now_s
             self._ledger.received()
             self._input.add(now_s)
             self._silence.seen(now_s)
@@ -108,6 +120,10 @@ class FrameMonitor:
         with self._lock:
             self._ledger.dropped(cause)
             self._consecutive_failures += cause is Drop.FAILED
+            if cause in _UNWANTED:
+                self._fruitless.clear()
+            elif cause is not Drop.RATE_LIMITED:
+                self._fruitless[cause] += 1
             return self._consecutive_failures
 
     def published(
@@ -129,6 +145,7 @@ class FrameMonitor:
         with self._lock:
             self._ledger.published()
             self._consecutive_failures = 0
+            self._fruitless.clear()
             self._output.add(now_s)
             self._answer.seen(now_s)
             self._receive_latency.add(now_s - received_s)
@@ -154,4 +171,6 @@ class FrameMonitor:
                 transport_lost=self._transport_lost,
                 delivery=self._delivery.finding(now_s),
                 consecutive_failures=self._consecutive_failures,
+                fruitless_s=now_s - self._fruitless_since_s,
+                fruitless=dict(self._fruitless),
             )

@@ -89,6 +89,10 @@ def stream_findings(
         who = f' ({source})' if source else ''
         text = f'camera silent: {report.silent_s:.1f} s {since}{who}'
         found.append(error(text, name='camera silent'))
+    elif report.fruitless and report.fruitless_s > camera_timeout_s:
+        causes = ', '.join(f'{count} x {why.value}' for why, count in report.fruitless.items())
+        text = f'no depth for {report.fruitless_s:.1f} s although images come: {causes}'
+        found.append(error(text, name='no depth although images come'))
     if report.delivery:
         found.append(warning(f'{report.delivery}: {LOST_HELP}', name='images lost in transport'))
     if report.consecutive_failures >= FAILURES_THAT_MATTER:

@@ -8,6 +8,7 @@ time, and runs the jobs (load, free) that must happen on its thread.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -150,7 +151,10 @@ class Worker(Generic[Item]):
         try:
             self._handle(item)
         except Exception as err:
-            self._on_error(err)
+            try:
+                self._on_error(err)
+            except Exception:
+                traceback.print_exc()
 
 
 def _run_job(job: Callable[[], Any], future: Future[Any]) -> None:

@@ -107,22 +107,24 @@ def decode_compressed_unexpanded(
     if data.size == 0:
         raise ImageError(f'compressed image of format {quoted(image.format)} is empty')
     try:
-        picture = _picture(data, max_pixels, reduction)
+        bayer = _BAYER_FORMAT.match(image.format)
+        picture = _picture(data, max_pixels, reduction, mosaic=bayer is not None)
     except ImageError as err:
         raise ImageError(f'compressed image of format {quoted(image.format)}: {err}') from err
     if picture.ndim == 3:
         return picture
-    bayer = _BAYER_FORMAT.match(image.format)
     return pixels.demosaic(bayer[1])(picture) if bayer else picture
 
 
-def _picture(data: NDArray[np.uint8], max_pixels: int, reduction: int) -> NDArray[np.uint8]:
+def _picture(
+    data: NDArray[np.uint8], max_pixels: int, reduction: int, *, mosaic: bool
+) -> NDArray[np.uint8]:
     """Decode to RGB uint8 [H, W, 3] or grey uint8 [H, W]."""
     if data[:3].tobytes() == JPEG_MAGIC:
         return _jpeg(data, max_pixels, reduction)
     name, width, height = read_size(data.tobytes())
     check_size(width, height, max_pixels)
-    return _by_opencv(data, name)
+    return _by_opencv(data, name, mosaic=mosaic)
 
 
 def _jpeg(data: NDArray[np.uint8], max_pixels: int, reduction: int) -> NDArray[np.uint8]:
@@ -159,12 +161,16 @@ def _reaches_its_end(data: bytes) -> bool:
     return data.rfind(b'\xff\xd9') > data.rfind(b'\xff\xda')
 
 
-def _by_opencv(data: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+def _by_opencv(data: NDArray[np.uint8], name: str, *, mosaic: bool) -> NDArray[np.uint8]:
+    kind = cv2.IMREAD_ANYCOLOR if mosaic else cv2.IMREAD_COLOR
+    flags = kind | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         bgr = cv2.imdecode(data, flags)
     except cv2.error as err:
         raise ImageError(f'{name} file is damaged: {str(err).strip()}') from err
     if bgr is None or bgr.dtype not in (np.uint8, np.uint16):
         raise ImageError(f'{name} file of {data.size} bytes is damaged or of an unusual kind')
-    return np.asarray(cv2.cvtColor(pixels.to_eight_bits(bgr), cv2.COLOR_BGR2RGB), np.uint8)
+    picture = pixels.to_eight_bits(bgr)
+    if picture.ndim == 2:
+        return picture
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

@@ -142,6 +142,11 @@ class FramePipeline:
         )
         return replace(products, timings_s=timings)
 
+    def close(self) -> None:
+        """Free what was made of the estimator's network; may be called again."""
+        if self._device_frames is not None:
+            self._device_frames.close()
+
     def _on_device(
         self,
         frames: DeviceFrames,

@@ -8,7 +8,7 @@ parameter), ``ground_plane`` (the camera's height over that of the ground in its
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
@@ -22,34 +22,27 @@ from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.geometry.depth import disparity_to_depth
 from monodepth2_ros.inference.camera_match import (
     MISMATCH_CHOICES,
+    SAME_FOCAL,
     CameraMatch,
     match_cameras,
 )
-from monodepth2_ros.inference.frame_motion import FrameMotion, frame_motion
 from monodepth2_ros.inference.ground_plane import GroundFinder, NoGround
+from monodepth2_ros.inference.odometry_steps import OdometrySteps, SeenFrame
 from monodepth2_ros.inference.running_scale import RunningScale, ScaleReading
 from monodepth2_ros.inference.travelled import TravelledWay
 
 if TYPE_CHECKING:
     from monodepth2_ros.geometry.camera import PinholeCamera
+    from monodepth2_ros.geometry.static_frames import MountedCamera
     from monodepth2_ros.inference.views import View
     from monodepth2_ros.model_description import ModelDescription
 
 SCALE_SOURCES = ('model', 'fixed', 'ground_plane', 'odometry')
 """Where metres come from."""
 
-STANDING = 'standing still'
-TURNING = 'turning'
-NO_ODOMETRY = 'no odometry for these frames'
-NO_MOTION = 'too little to follow in the picture'
 NO_CAMERA = 'no camera_info'
 NO_HEIGHT = 'the height of the camera is unknown: set camera_height_m, or publish its tf'
-
-_LEAST_STEP_M = 0.3
-_STANDING_M = 0.05
-_LONGEST_STEP_NS = 1_000_000_000
-_MOST_TURN_PER_M = 0.1
-_WAITING = 20
+_UNKNOWN_CAMERA = 'the camera is unknown: metres hold only if it is that of the training'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +73,6 @@ class ScaleSettings:
             )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Seen:
-    """A frame that later ones are compared with."""
-
-    stamp_ns: int
-    grey: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    camera: PinholeCamera
-
-
 class ScaleKeeper:
     """The scale of one camera's depth; frames come from one thread, odometry from another.
 
@@ -111,14 +94,14 @@ class ScaleKeeper:
         self.model_sha256 = model_sha256
         self._description, self._clock_s = description, clock_s
         self._settings = settings
-        self._running = RunningScale(settings.source)
-        self._match = CameraMatch()
-        self._matched: PinholeCamera | None = None
-        self._finder: GroundFinder | None = None
-        self._mounting: tuple[float, NDArray[np.float64]] | None = None
-        self._key: _Seen | None = None
-        self._waiting: deque[tuple[int, int, FrameMotion]] = deque(maxlen=_WAITING)
         self.way = TravelledWay()
+        self._start_anew()
+        self._match = CameraMatch()
+        self._looked_at: View | None = None
+        self._finder: GroundFinder | None = None
+        self._mounting: MountedCamera | None = None
+        self._finder_of: MountedCamera | None = None
+        self._measured_focal_px = 0.0
         self.stamp_ns = 0
 
     @property
@@ -130,14 +113,16 @@ class ScaleKeeper:
         """Take over settings; another source or height starts without evidence."""
         before, self._settings = self._settings, settings
         if (before.source, before.camera_height_m) != (settings.source, settings.camera_height_m):
-            self._running = RunningScale(settings.source)
-            self._waiting.clear()
-            self._key = None
+            self._start_anew()
 
-    def mount(self, height_m: float, normal: NDArray[np.float64]) -> None:
-        """Learn from tf how high the camera is, and where the ground lies in its optical frame."""
-        self._mounting = height_m, normal
-        self._finder = None
+    @property
+    def mounting(self) -> MountedCamera | None:
+        """How the camera is mounted by tf; None if that is not known."""
+        return self._mounting
+
+    def mount(self, mounting: MountedCamera | None) -> None:
+        """Learn from tf how the camera is mounted, or that tf does not know this camera."""
+        self._mounting = mounting
 
     @property
     def measures(self) -> bool:
@@ -165,13 +150,28 @@ class ScaleKeeper:
         Raises:
             CameraMismatchError: it is another than the model's, and that is refused.
         """
-        if view.camera is not self._matched:
-            self._matched = view.camera
+        if view is not self._looked_at:
+            self._looked_at = view
             network = self._description.network
             self._match = match_cameras(
                 self._description.camera, view.seen, width=network.width, height=network.height
             )
+            if view.seen is not None:
+                self._start_anew_behind(view.seen.resized(network.width, network.height))
+            elif self._description.camera is not None and self._description.scale is not None:
+                self._match = CameraMatch(differences=(_UNKNOWN_CAMERA,))
         self._match.applied(self._settings.camera_mismatch)
+
+    def _start_anew_behind(self, camera: PinholeCamera) -> None:
+        """Drop what was measured behind a lens of another focal length, at the network's size."""
+        focal_px = math.sqrt(camera.fx_px * camera.fy_px)
+        if abs(focal_px - self._measured_focal_px) > SAME_FOCAL * focal_px:
+            self._measured_focal_px = focal_px
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._running = RunningScale(self._settings.source)
+        self._steps = OdometrySteps(self.way, self._running, self._clock_s)
 
     def watch(self, rgb: NDArray[np.uint8], disparity: NDArray[np.float32], view: View) -> None:
         """Learn from a frame.
@@ -192,8 +192,8 @@ class ScaleKeeper:
         if self._settings.source == 'ground_plane':
             self._by_ground(grey, depth, camera)
         else:
-            seen = _Seen(stamp_ns=self.stamp_ns, grey=grey, depth=depth, camera=camera)
-            self._by_odometry(seen)
+            seen = SeenFrame(stamp_ns=self.stamp_ns, grey=grey, depth=depth, camera=camera)
+            self._steps.look(seen)
 
     @property
     def scale(self) -> float:
@@ -245,56 +245,19 @@ class ScaleKeeper:
     ) -> None:
         """Compare the height that depth shows with the true one."""
         height_m = self._settings.camera_height_m
-        normal = None
-        if self._mounting is not None:
-            height_m, normal = height_m or self._mounting[0], self._mounting[1]
+        mounting, normal = self._mounting, None
+        if mounting is not None:
+            height_m, normal = height_m or mounting.height_m, mounting.down
         if height_m <= 0.0:
             self._running.hold(NO_HEIGHT)
             return
-        # tf may be heard meanwhile, in another thread.
+        # tf may be heard meanwhile, in another thread: a finder is kept with what it is made of.
         finder = self._finder
-        if finder is None or finder.camera != camera:
+        if finder is None or finder.camera != camera or self._finder_of is not mounting:
             finder = self._finder = GroundFinder(camera, normal=normal)
+            self._finder_of = mounting
         found = finder.find(depth, grey)
         if isinstance(found, NoGround):
             self._running.hold(found.reason)
         else:
             self._running.add(height_m / found.height_units, self._clock_s())
-
-    def _by_odometry(self, seen: _Seen) -> None:
-        """Compare the metres between this frame and an earlier one with the units between them."""
-        key = self._key
-        step_ns = 0 if key is None else seen.stamp_ns - key.stamp_ns
-        if key is None or not 0 < step_ns <= _LONGEST_STEP_NS or key.camera != seen.camera:
-            if step_ns < 0:  # Time jumped back: their odometry comes no more.
-                self._waiting.clear()
-            self._key = seen
-            return
-        self._settle()
-        so_far_m = self.way.between_m(key.stamp_ns, min(seen.stamp_ns, self.way.newest_ns))
-        if so_far_m is not None and so_far_m < _LEAST_STEP_M:
-            if step_ns > 0.5 * _LONGEST_STEP_NS:
-                self._running.hold(STANDING if so_far_m < _STANDING_M else NO_MOTION)
-            return
-        motion = frame_motion(key.grey, key.depth, seen.grey, seen.camera)
-        self._key = seen
-        if motion is None:
-            self._running.hold(NO_MOTION)
-            return
-        self._waiting.append((key.stamp_ns, seen.stamp_ns, motion))
-
-    def _settle(self) -> None:
-        """Use the motions whose odometry has come in meanwhile."""
-        if not self.way.newest_ns:
-            self._running.hold(NO_ODOMETRY)
-        while self._waiting and self._waiting[0][1] <= self.way.newest_ns:
-            first_ns, second_ns, motion = self._waiting.popleft()
-            way_m = self.way.between_m(first_ns, second_ns)
-            if way_m is None:
-                self._running.hold(NO_ODOMETRY)
-            elif way_m < _STANDING_M:
-                self._running.hold(STANDING)
-            elif motion.turn_rad > _MOST_TURN_PER_M * way_m:
-                self._running.hold(TURNING)
-            elif motion.distance_units > 0.0:
-                self._running.add(way_m / motion.distance_units, self._clock_s())

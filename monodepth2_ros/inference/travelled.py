@@ -16,6 +16,9 @@ KEPT = 1000
 MOST_GAP_S = 0.5
 """Poses farther apart than this are not interpolated between."""
 
+_JUMP_S = 1.0
+"""Positions that are late by less have overtaken each other."""
+
 
 class TravelledWay:
     """Positions of the vehicle; one thread adds, another asks."""
@@ -25,11 +28,17 @@ class TravelledWay:
         self._places: deque[tuple[int, NDArray[np.float64]]] = deque(maxlen=KEPT)
 
     def add(self, stamp_ns: int, position_m: tuple[float, float, float]) -> None:
-        """Add a position; one that is not later than the last, or not finite, starts anew."""
+        """Add a position; one that is sent again, late or not finite is left out.
+
+        One that is earlier by ``_JUMP_S`` or more tells of a jump of time, and starts anew.
+        """
         place = np.array(position_m, np.float64)
         with self._lock:
-            if self._places and stamp_ns <= self._places[-1][0]:
+            late_ns = self._places[-1][0] - stamp_ns if self._places else -1
+            if late_ns >= _JUMP_S * 1e9:
                 self._places.clear()
+            elif late_ns >= 0:
+                return
             if np.isfinite(place).all():
                 self._places.append((stamp_ns, place))
 

@@ -164,7 +164,11 @@ class DepthNode(LifecycleNode):
         if session is None:
             return True
         self._keeper = session.processor.keeper
-        return session.close()
+        try:
+            return session.close()
+        except Exception as err:
+            self.get_logger().error(f'not everything could be freed: {type(err).__name__}: {err}')
+            return False
 
     def _fail(self, transition: str, err: Exception) -> TransitionCallbackReturn:
         # Of an error that left a transition rclpy would say nothing.

@@ -149,7 +149,6 @@ class DepthSession:
         return FrameProcessor(
             load=lambda before: load(self._parameters, before or keeper),
             outputs=self._outputs,
-            calibrations=self.calibrations,
             monitor=self._monitor,
             surroundings=self._around,
             depth_encoding=self._parameters.depth_encoding,
@@ -180,6 +179,7 @@ class DepthSession:
             )
         except (RuntimeError, ValueError) as err:
             raise ConfigError(f'the camera topics cannot be subscribed to: {err}') from err
+        self.scale.follow_odometry(self._parameters.scale_source == 'odometry')
 
     @property
     def source(self) -> str:
@@ -191,16 +191,20 @@ class DepthSession:
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
+        self.scale.follow_odometry(False)
         if self._worker.clear() is not None:
             self._monitor.dropped(Drop.INACTIVE)
         self._on_worker(lambda: None)
 
     def close(self) -> bool:
         """Free everything; False if the worker was still busy and had to be left behind."""
-        self.shut()
-        self.scale.close()
-        self._on_worker(self.processor.close)
-        return self._end()
+        try:
+            self.shut()
+            self.scale.close()
+            self._on_worker(self.processor.close)
+        finally:
+            ended = self._end()
+        return ended
 
     def _on_worker(self, job: Callable[[], None]) -> None:
         """Run a job after the frame in hand, unless ROS is shut down or will be meanwhile."""
@@ -221,6 +225,8 @@ class DepthSession:
         settings = pipeline_settings(parameters)
         self.processor.change(settings, depth_encoding=parameters.depth_encoding)
         self.processor.keeper.change(parameters.scale_settings())
+        receives = self._inputs is not None
+        self.scale.follow_odometry(receives and parameters.scale_source == 'odometry')
 
     def _on_image(self, header: Header, image: RawImage | CompressedImage) -> None:
         now_s = time.monotonic()
@@ -230,8 +236,13 @@ class DepthSession:
             self._say_backwards(now_s)
         cause = self._refusal(now_s)
         if cause is None:
-            replaced = self._worker.offer(Frame(header=header, image=image, received_s=now_s))
-            cause = Drop.REPLACED if replaced is not None else None
+            frame = Frame(
+                header=header,
+                image=image,
+                calibration=self.calibrations.current,
+                received_s=now_s,
+            )
+            cause = Drop.REPLACED if self._worker.offer(frame) is not None else None
         if cause is not None:
             self._monitor.dropped(cause)
 

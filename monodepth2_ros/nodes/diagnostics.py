@@ -102,9 +102,16 @@ def model_figures(session: DepthSession, parameters: NodeParameters) -> dict[str
         'engine': estimator.engine.name,
         'memory (MiB)': f'{estimator.engine.memory_bytes() / 2**20:.0f}',
         'scale': scale_text(session),
+        'camera mounting': _mounting_text(session),
         'calibration': session.calibrations.origin,
         'enabled': str(session.enabled).lower(),
     }
+
+
+def _mounting_text(session: DepthSession) -> str:
+    """How the camera is mounted by tf, in words."""
+    mounting = session.processor.keeper.mounting
+    return f'{mounting.height_m:.3f} m above {mounting.ground}' if mounting else 'not known by tf'
 
 
 def scale_text(session: DepthSession) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_ros.inference.pipeline import FramePipeline, Settings
     from monodepth2_ros.inference.scale_keeper import ScaleKeeper
-    from monodepth2_ros.nodes.calibration_source import CalibrationSource
     from monodepth2_ros.nodes.inputs import Frame
     from monodepth2_ros.nodes.outputs import Outputs
 
@@ -42,6 +41,11 @@ class LoadedModel:
     """Turns one message into everything that is published about it."""
     keeper: ScaleKeeper
     """Keeps the scale of its depth."""
+
+    def close(self) -> None:
+        """Free the network and all that was made of it; may be called again."""
+        self.pipeline.close()
+        self.estimator.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,6 @@ class FrameProcessor:
         *,
         load: Callable[[ScaleKeeper | None], LoadedModel],
         outputs: Outputs,
-        calibrations: CalibrationSource,
         monitor: FrameMonitor,
         surroundings: Surroundings,
         depth_encoding: str,
@@ -76,14 +79,12 @@ class FrameProcessor:
         Args:
             load: gets the keeper of the model before, None at first.
             outputs: where answers go.
-            calibrations: of the camera.
             monitor: is told what became of each frame.
             surroundings: the node.
             depth_encoding: 32FC1 or 16UC1.
         """
         self._load = load
         self._outputs = outputs
-        self._calibrations = calibrations
         self._monitor = monitor
         self._around = surroundings
         self._throttle = LogThrottle()
@@ -120,7 +121,7 @@ class FrameProcessor:
             self._monitor.dropped(Drop.NO_SUBSCRIBER)
             return
         self._model.keeper.stamp_ns = messages.stamp_ns(frame.header)
-        products = self._model.pipeline.process(frame.image, self._calibrations.current, wanted)
+        products = self._model.pipeline.process(frame.image, frame.calibration, wanted)
         self._notes = products.notes
         begin_s = time.monotonic()
         if not self._outputs.publish(products, frame.header, depth_encoding=self.depth_encoding):
@@ -140,6 +141,7 @@ class FrameProcessor:
 
     def refuse(self, err: Exception) -> None:
         """Drop the frame that raised ``err``, for a reason that is counted and said."""
+        self._notes = ()
         if not self._around.running():
             self._monitor.dropped(Drop.INACTIVE)
             return
@@ -155,7 +157,7 @@ class FrameProcessor:
 
     def close(self) -> None:
         """Free the model and its memory."""
-        self._model.estimator.close()
+        self._model.close()
 
     def _warn(self, cause: Drop, err: Exception) -> None:
         held = self._throttle.admit(cause.value, time.monotonic())
@@ -172,8 +174,8 @@ class FrameProcessor:
             return
         self._around.warn(f'{FAILURES_THAT_MATTER} frames in a row failed: reloading the model')
         before = self._model
-        before.estimator.close()
         try:
+            before.close()
             self._model = self._load(before.keeper)
         except Exception as reason:
             self._around.warn(

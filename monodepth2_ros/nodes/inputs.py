@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rclpy.node import Node
     from rclpy.subscription import Subscription
 
+    from monodepth2_ros.geometry.camera import CameraCalibration
+
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
@@ -28,6 +30,8 @@ class Frame:
     """Stamp and frame, which all outputs carry on."""
     image: RawImage | CompressedImage = field(repr=False)
     """Shares the message's bytes."""
+    calibration: CameraCalibration | None
+    """That of the camera when it arrived; None if it was not known."""
     received_s: float
     """When it arrived, on the monotonic clock."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -49,12 +48,14 @@ class ParameterServer:
         for name in given:
             with self._noting_fault(name):
                 TABLE.spec(name)
-        values = {name: self._start_value(name, given) for name in TABLE.names()}
-        for name, value in values.items():
+        self._values: dict[str, Any] = {
+            name: self._start_value(name, given) for name in TABLE.names()
+        }
+        for name, value in self._values.items():
             start_only = name in _START_ONLY
             note = '' if TABLE.spec(name).live or start_only else _FIXED
             declare(node, TABLE, name, value, read_only=start_only, note=note)
-        self._current = self._together(values)
+        self._current = self._together()
         node.add_on_set_parameters_callback(self._on_set)
 
     @property
@@ -85,20 +86,22 @@ class ParameterServer:
             TABLE.check(name, value)
         return TABLE.default(name) if name in self._faults else value
 
-    def _together(self, values: dict[str, Any]) -> NodeParameters:
+    def _together(self) -> NodeParameters:
+        """The values given at start; all defaults while they contradict each other."""
         with self._noting_fault(_TOGETHER):
-            return NodeParameters(**values)
+            return NodeParameters(**self._values)
         return NodeParameters()
 
     def _on_set(self, changes: list[Parameter]) -> SetParametersResult:
         own = {each.name: each.value for each in changes if each.name in TABLE.names()}
+        values = self._values | own
         try:
             for name in own:
                 self._refuse_while_configured(name)
-            candidate = replace(self._current, **own)
+            candidate = NodeParameters(**values)
         except ConfigError as err:
             return SetParametersResult(successful=False, reason=str(err))
-        self._current = candidate
+        self._current, self._values = candidate, values
         for name in (*own, _TOGETHER):
             self._faults.pop(name, None)
         if own:

@@ -147,7 +147,7 @@ class NodeParameters:
     )
     camera_timeout_s: float = parameter(
         2.0,
-        'Silence of the camera after which diagnostics say ERROR.',
+        'Silence of the camera, or images without depth, after which diagnostics say ERROR.',
         low=0.1,
         high=3600.0,
         live=True,

@@ -16,16 +16,23 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from monodepth2_ros.geometry.poses import pose_matrix
 from monodepth2_ros.geometry.static_frames import StaticFrames
-from monodepth2_ros.nodes.message_types import message_class, playing_qos
+from monodepth2_ros.nodes.message_types import message_class
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+    from rclpy.subscription import Subscription
 
     from monodepth2_ros.inference.scale_keeper import ScaleKeeper
 
 _TF = 'tf2_msgs/msg/TFMessage'
 _LATCHED = QoSProfile(
     depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+# As deep as tf2_ros: each of many publishers has a latched message waiting for us.
+_STATIC_FRAMES = QoSProfile(
+    depth=100,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
@@ -41,16 +48,23 @@ class ScaleTopics:
         self._frames = StaticFrames()
         self._camera_frame = ''
         self._publisher = node.create_publisher(DiagnosticArray, 'depth/scale', _LATCHED)
-        self._subscriptions = [
-            node.create_subscription(Odometry, 'odom', self._on_odometry, _ODOMETRY)
-        ]
+        self._odometry: Subscription | None = None
+        self._transforms: Subscription | None = None
         tf_message = message_class(_TF)
         if tf_message is not None:
-            self._subscriptions.append(
-                node.create_subscription(
-                    tf_message, '/tf_static', self._on_transforms, playing_qos(latched=True)
-                )
+            self._transforms = node.create_subscription(
+                tf_message, '/tf_static', self._on_transforms, _STATIC_FRAMES
             )
+
+    def follow_odometry(self, wanted: bool) -> None:
+        """Listen to the odometry, or no longer: it may come a thousand times a second."""
+        if wanted and self._odometry is None:
+            self._odometry = self._node.create_subscription(
+                Odometry, 'odom', self._on_odometry, _ODOMETRY
+            )
+        elif not wanted and self._odometry is not None:
+            self._node.destroy_subscription(self._odometry)
+            self._odometry = None
 
     def camera_frame(self, frame_id: str) -> None:
         """Note which frame the images are in."""
@@ -80,8 +94,10 @@ class ScaleTopics:
 
     def close(self) -> None:
         """Withdraw the topics."""
-        while self._subscriptions:
-            self._node.destroy_subscription(self._subscriptions.pop())
+        self.follow_odometry(False)
+        if self._transforms is not None:
+            self._node.destroy_subscription(self._transforms)
+            self._transforms = None
         self._node.destroy_publisher(self._publisher)
 
     def _on_odometry(self, message: Odometry) -> None:
@@ -99,6 +115,4 @@ class ScaleTopics:
         self._mount()
 
     def _mount(self) -> None:
-        mounted = self._frames.mounted(self._camera_frame)
-        if mounted is not None:
-            self._keeper().mount(mounted.height_m, mounted.down)
+        self._keeper().mount(self._frames.mounted(self._camera_frame))

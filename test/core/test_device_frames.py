@@ -162,6 +162,16 @@ def test_a_new_size_makes_a_new_program_and_the_oldest_go(estimator: DepthEstima
     assert len(frames) == 4
 
 
+def test_a_closed_pipeline_keeps_no_program(estimator: DepthEstimator) -> None:
+    frames = _frames(estimator)
+    pipeline = FramePipeline(estimator, Settings(), device_frames=frames)
+    pipeline.process(_image(), None, Wanted(depth=True))
+    assert len(frames) == 1
+    pipeline.close()
+    assert len(frames) == 0
+    FramePipeline(estimator, Settings()).close()
+
+
 def test_what_a_program_cannot_do_is_left_to_the_stages(estimator: DepthEstimator) -> None:
     frames = _frames(estimator)
     assert frames.serve(Settings())

@@ -55,6 +55,43 @@ def test_ten_failures_in_a_row_are_an_error():
     assert (finding.level, finding.text) == (Level.ERROR, '10 frames in a row failed')
 
 
+def test_images_that_give_no_depth_are_an_error_with_their_causes_until_one_does():
+    monitor = FrameMonitor(0.0)
+
+    def found(now_s):
+        return health.stream_findings(monitor.report(now_s), camera_timeout_s=2.0)
+
+    for now_s in (1.0, 2.0, 3.0, 4.0):
+        monitor.received(now_s, stamp_ns=round(1e9 * now_s))
+        monitor.dropped(Drop.UNSUPPORTED_ENCODING if now_s < 2.5 else Drop.REPLACED)
+    assert found(2.9) == []
+    (finding,) = found(4.0)
+    assert finding.level == Level.ERROR
+    assert finding.text == (
+        'no depth for 3.0 s although images come: 2 x encoding not supported, '
+        '2 x a newer frame came'
+    )
+    monitor.published(4.1, received_s=4.0, stamp_age_s=0.1, stages_s={})
+    assert found(4.1) == []
+
+
+def test_images_that_nobody_wants_answered_are_no_finding():
+    monitor = FrameMonitor(0.0)
+    for number in range(10):
+        monitor.received(float(number), stamp_ns=number)
+        monitor.dropped(Drop.BAD_IMAGE if number == 0 else Drop.DISABLED)
+    assert health.stream_findings(monitor.report(9.0), camera_timeout_s=2.0) == []
+
+
+def test_a_rate_limit_hides_no_fault():
+    monitor = FrameMonitor(0.0)
+    for number in range(10):
+        monitor.received(float(number), stamp_ns=number)
+        monitor.dropped(Drop.RATE_LIMITED if number % 2 else Drop.BAD_IMAGE)
+    (finding,) = health.stream_findings(monitor.report(9.0), camera_timeout_s=2.0)
+    assert '5 x image not decodable' in finding.text
+
+
 def test_figures_show_every_cause_even_at_zero():
     monitor = FrameMonitor(0.0)
     monitor.received(1.0, stamp_ns=1)

@@ -70,6 +70,19 @@ def test_a_bayer_mosaic_stored_as_a_grey_jpeg_is_interpolated():
     np.testing.assert_allclose(decoded, np.broadcast_to([200, 100, 50], (32, 32, 3)), atol=3)
 
 
+@pytest.mark.parametrize(('extension', 'unit'), [('.png', 1), ('.png', 257), ('.bmp', 1)])
+def test_a_bayer_mosaic_in_a_lossless_file_is_interpolated(extension, unit):
+    mosaic = np.full((32, 32), 100 * unit, np.uint8 if unit == 1 else np.uint16)
+    mosaic[::2, ::2], mosaic[1::2, 1::2] = 200 * unit, 50 * unit
+    decoded = decode(encode(extension, mosaic), 'bayer_rggb8; png compressed ')
+    np.testing.assert_array_equal(decoded, np.broadcast_to([200, 100, 50], (32, 32, 3)))
+
+
+def test_a_colour_picture_is_no_mosaic_whatever_the_format_says():
+    data = encode('.png', PICTURE)
+    np.testing.assert_array_equal(decode(data, 'bayer_rggb8; png compressed '), PICTURE)
+
+
 @pytest.mark.parametrize('extension', ['.png', '.bmp'])
 def test_lossless_formats_decode_exactly(extension):
     np.testing.assert_array_equal(decode(encode(extension, PICTURE)), PICTURE)

@@ -96,6 +96,20 @@ def test_an_error_is_reported_and_the_next_item_answered(worker, recorder):
     assert recorder.items == ['good']
 
 
+def test_an_error_in_reporting_an_error_does_not_end_the_worker(recorder, capfd):
+    def broken(err):
+        raise RuntimeError('nothing can be reported')
+
+    worker = Worker(recorder.handle, on_error=broken)
+    for item in ('bad', 'good'):
+        worker.offer(item)
+        worker.run(lambda: None)
+    worker.run(lambda: None)
+    assert recorder.items == ['good']
+    assert worker.stop(WAIT_S)
+    assert 'nothing can be reported' in capfd.readouterr().err
+
+
 def test_jobs_and_items_share_one_thread(worker, recorder):
     worker.offer(1)
     job_thread = worker.run(threading.get_ident)

@@ -16,14 +16,9 @@ from monodepth2_ros.geometry.camera import PinholeCamera, Window
 from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.geometry.poses import pose_matrix
 from monodepth2_ros.geometry.projection import pixel_rays
-from monodepth2_ros.geometry.static_frames import StaticFrames
-from monodepth2_ros.inference.scale_keeper import (
-    NO_HEIGHT,
-    NO_ODOMETRY,
-    STANDING,
-    ScaleKeeper,
-    ScaleSettings,
-)
+from monodepth2_ros.geometry.static_frames import MountedCamera, StaticFrames
+from monodepth2_ros.inference.odometry_steps import NO_MOTION, NO_ODOMETRY, STANDING
+from monodepth2_ros.inference.scale_keeper import NO_HEIGHT, ScaleKeeper, ScaleSettings
 from monodepth2_ros.inference.travelled import TravelledWay
 from monodepth2_ros.inference.views import View
 from monodepth2_ros.model_description import ModelDescription, Scale, TrainingCamera
@@ -118,9 +113,46 @@ def test_tf_gives_the_height_where_no_parameter_does() -> None:
     keeper = _keeper(source='ground_plane')
     _drive(keeper, 12)
     assert keeper.reading.frozen == NO_HEIGHT
-    keeper.mount(CAMERA_HEIGHT_M, np.array([0.0, 1.0, 0.0]))
+    keeper.mount(_mounting(CAMERA_HEIGHT_M))
     _drive(keeper, 12)
     assert keeper.scale == pytest.approx(UNIT_M, rel=0.01)
+
+
+def test_a_new_mounting_counts_from_the_next_frame_on_and_one_that_is_lost_no_more() -> None:
+    keeper = _keeper(source='ground_plane')
+    keeper.mount(_mounting(CAMERA_HEIGHT_M))
+    _drive(keeper, 2)
+    tilted = np.array([0.0, np.cos(0.3), np.sin(0.3)])
+    keeper.mount(_mounting(CAMERA_HEIGHT_M, tilted))
+    before = keeper.measured.frames
+    _drive(keeper, 3)
+    assert keeper.measured.frames == before, 'no ground lies where it is said to be now'
+    keeper.mount(None)
+    _drive(keeper, 1)
+    assert keeper.reading.frozen == NO_HEIGHT
+
+
+def _mounting(height_m: float, down: Any = (0.0, 1.0, 0.0)) -> MountedCamera:
+    return MountedCamera(height_m=height_m, down=np.array(down), ground='base_link')
+
+
+def test_what_was_measured_behind_another_lens_is_dropped() -> None:
+    keeper = _keeper(source='ground_plane', camera_height_m=CAMERA_HEIGHT_M)
+    _drive(keeper, 12)
+    assert keeper.measured.is_known
+    keeper.begin(replace(VIEW, camera=replace(CAMERA, fx_px=187.0)))
+    assert keeper.measured.is_known, 'half a percent is no other lens'
+    keeper.begin(replace(VIEW, camera=replace(CAMERA, fx_px=372.0, fy_px=372.0)))
+    assert not keeper.measured.is_known
+
+
+def test_metres_of_an_unknown_camera_are_doubted() -> None:
+    keeper = _keeper(Scale(value=5.4, spread=0.1, frames=80, method='lidar'))
+    assert keeper.differences == ()
+    keeper.begin(replace(VIEW, camera=None))
+    assert keeper.differences[0].startswith('the camera is unknown')
+    keeper.begin(VIEW)
+    assert keeper.differences == ()
 
 
 def test_without_odometry_the_scale_waits_and_says_why() -> None:
@@ -140,6 +172,29 @@ def test_a_loop_back_in_time_loses_no_motion_to_those_of_before() -> None:
     before = keeper.measured.frames
     _drive(keeper, 6)
     assert keeper.measured.frames > before
+
+
+def test_steps_that_turn_out_to_be_short_are_not_measured() -> None:
+    keeper = _keeper(source='odometry')
+    for number in range(12):
+        keeper.stamp_ns = 10**9 + number * PERIOD_NS
+        keeper.watch(_picture(0.5 * STEP_M * number), _disparity(), VIEW)
+    for number in range(13):
+        keeper.way.add(10**9 + number * PERIOD_NS, (0.2 * number, 0.0, 0.0))
+    keeper.stamp_ns += PERIOD_NS
+    keeper.watch(_picture(0.5 * STEP_M * 12), _disparity(), VIEW)
+    assert not keeper.measured.frames
+    assert keeper.measured.frozen == NO_MOTION
+
+
+def test_positions_sent_twice_or_late_take_nothing_away_and_a_jump_back_all() -> None:
+    way = TravelledWay()
+    for number in (0, 0, 1, 1, 3, 2, 3, 4):
+        way.add(10**9 + number * 10**8, (float(number), 0.0, 0.0))
+    assert way.between_m(10**9, 14 * 10**8) == pytest.approx(4.0)
+    way.add(10**8, (0.0, 0.0, 0.0))
+    assert way.between_m(10**9, 14 * 10**8) is None
+    assert way.newest_ns == 10**8
 
 
 def test_an_odometry_that_stands_still_gives_no_scale() -> None:

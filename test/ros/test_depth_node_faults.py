@@ -137,6 +137,45 @@ def test_a_changed_camera_info_is_used_at_once(depth_world, tiny_model):
     assert depth.messages
 
 
+def test_a_waiting_image_keeps_the_calibration_it_came_with(depth_world, tiny_model):
+    node = depth_world.start(model=tiny_model)
+    infos = depth_world.output('depth/camera_info')
+    camera = depth_world.camera()
+    gate, entered = threading.Event(), threading.Event()
+    process = node.session.processor.answer
+
+    def slow(frame):
+        entered.set()
+        assert gate.wait(30)
+        process(frame)
+
+    node.session.processor.answer = slow
+    camera.send(image(), camera_info())
+    assert entered.wait(30)
+    waiting = camera.send(image(), camera_info())
+    wait_until(lambda: node.monitor.report(0.0).counts.received == 2)
+    changed_info = camera_info()
+    changed_info.k[0] = changed_info.p[0] = 71.0
+    camera.publishers[1].publish(changed_info)
+    wait_until(lambda: node.session.calibrations.current.K[0] == 71.0)
+    gate.set()
+    assert answer(infos, waiting).k[0] == 64.0
+
+
+def test_images_that_give_no_depth_are_an_error_until_one_does(depth_world, tiny_model):
+    depth_world.start(model=tiny_model, camera_timeout_s=0.4)
+    depth_world.output('depth/image')
+    camera = depth_world.camera()
+    sent = [changed(encoding='rgb9')]
+    timer = depth_world.node.create_timer(0.05, lambda: camera.send(sent[0], camera_info()))
+    status = depth_world.status(lambda status: 'no depth for' in status.message)
+    assert status.level == b'\x02'
+    assert 'encoding not supported' in status.message
+    sent[0] = image()
+    depth_world.status(lambda status: status.level == b'\x00')
+    timer.cancel()
+
+
 def test_a_refused_camera_is_counted_as_such_and_not_as_a_bad_image(depth_world, tmp_path, logged):
     longer = TrainingCamera(
         camera=PinholeCamera(width=80, height=60, fx_px=99.0, fy_px=99.0, cx_px=39.5, cy_px=29.5)

@@ -95,6 +95,39 @@ def test_a_value_that_failed_at_start_can_be_mended(depth_world, tiny_model):
     assert depth_world.spinner.run(node.trigger_configure) == SUCCESS
 
 
+def test_values_that_contradict_each_other_at_start_are_mended_by_one_of_them(
+    depth_world, tiny_model
+):
+    given = {'model': tiny_model, 'cloud_stride': 4, 'min_depth_m': 50.0, 'max_depth_m': 10.0}
+    node = depth_world.start(active=False, **given)
+    assert depth_world.spinner.run(node.trigger_configure) == FAILURE
+    assert 'max_depth_m' in depth_world.status(lambda status: status.level == ERROR).message
+    refused = set_parameter(depth_world, 'cloud_stride', 3)
+    assert not refused.successful
+    assert 'max_depth_m' in refused.reason
+    assert set_parameter(depth_world, 'max_depth_m', 100.0).successful
+    assert depth_world.spinner.run(node.trigger_configure) == SUCCESS
+    parameters = node.parameters
+    found = parameters.model, parameters.cloud_stride, parameters.min_depth_m
+    assert found == (tiny_model, 4, 50.0)
+
+
+def test_a_cleanup_that_fails_leaves_nothing_behind(depth_world, tiny_model, monkeypatch):
+    node = depth_world.start(model=tiny_model)
+
+    def broken():
+        raise RuntimeError('CUDA error: unknown error')
+
+    monkeypatch.setattr(node.session.processor, 'close', broken)
+    run = depth_world.spinner.run
+    assert run(node.trigger_deactivate) == SUCCESS
+    assert run(node.trigger_cleanup) == SUCCESS
+    threads = [thread for thread in threading.enumerate() if thread.name == 'depth']
+    assert not threads
+    assert not [p for p in node.publishers if p.topic_name == '/depth/image']
+    assert run(node.trigger_configure) == SUCCESS
+
+
 def test_whole_numbers_are_taken_for_real_ones_at_start(depth_world, tiny_model):
     node = depth_world.start(model=tiny_model, max_depth_m=80)
     assert node.get_parameter('max_depth_m').value == 80.0

@@ -13,6 +13,7 @@ from support.ros_camera import camera_info, image
 
 from monodepth2_ros.nodes import scale_topics
 from monodepth2_ros.nodes.diagnostics import UNKNOWN_SCALE
+from monodepth2_ros.nodes.message_types import playing_qos
 
 
 def values(message: DiagnosticArray) -> dict[str, str]:
@@ -66,14 +67,34 @@ def _wait_for_the_height(depth_world, tiny_model) -> None:
 
 def test_camera_height_comes_from_tf_static(depth_world, tiny_model):
     tf2_msgs = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
-    qos = scale_topics.playing_qos(latched=True)
+    qos = playing_qos(latched=True)
     publisher = depth_world.node.create_publisher(tf2_msgs.TFMessage, '/tf_static', qos)
     publisher.publish(tf2_msgs.TFMessage(transforms=[_mounting()]))
     _wait_for_the_height(depth_world, tiny_model)
 
 
-def test_camera_height_comes_from_a_latched_transform(depth_world, tiny_model, monkeypatch):
-    """The same with a single transform as the message: tf2_msgs is not everywhere."""
+def test_odometry_is_listened_to_only_where_the_scale_is_measured_by_it(depth_world, tiny_model):
+    node = depth_world.start(model=tiny_model)
+
+    def listens() -> bool:
+        return any(s.topic_name == '/odom' for s in node.subscriptions)
+
+    assert not listens()
+    change = [Parameter('scale_source', value='odometry')]
+    depth_world.spinner.run(lambda: node.set_parameters(change))
+    assert listens()
+    depth_world.spinner.run(node.trigger_deactivate)
+    assert not listens()
+    depth_world.spinner.run(node.trigger_activate)
+    assert listens()
+    change = [Parameter('scale_source', value='model')]
+    depth_world.spinner.run(lambda: node.set_parameters(change))
+    assert not listens()
+
+
+@pytest.fixture
+def single_transforms(monkeypatch) -> None:
+    """A single transform is the message on /tf_static: tf2_msgs is not everywhere."""
     take = scale_topics.ScaleTopics._on_transforms
 
     def take_one(topics: scale_topics.ScaleTopics, message: TransformStamped) -> None:
@@ -81,7 +102,29 @@ def test_camera_height_comes_from_a_latched_transform(depth_world, tiny_model, m
 
     monkeypatch.setattr(scale_topics, '_TF', 'geometry_msgs/msg/TransformStamped')
     monkeypatch.setattr(scale_topics.ScaleTopics, '_on_transforms', take_one)
-    qos = scale_topics.playing_qos(latched=True)
+
+
+@pytest.mark.usefixtures('single_transforms')
+def test_of_many_latched_transforms_none_is_lost(depth_world, tiny_model):
+    for number in range(40):
+        publisher = depth_world.node.create_publisher(
+            TransformStamped, '/tf_static', playing_qos(latched=True)
+        )
+        link = _mounting()
+        if number:
+            link.child_frame_id = f'wheel_{number}'
+        publisher.publish(link)
+    depth_world.start(model=tiny_model, scale_source='ground_plane')
+    depth_world.output('depth/image')
+    camera = depth_world.camera()
+    timer = depth_world.node.create_timer(0.1, lambda: camera.send(image(), camera_info()))
+    depth_world.wait_figure('camera mounting', '1.500 m above base_footprint')
+    timer.cancel()
+
+
+@pytest.mark.usefixtures('single_transforms')
+def test_camera_height_comes_from_a_latched_transform(depth_world, tiny_model):
+    qos = playing_qos(latched=True)
     publisher = depth_world.node.create_publisher(TransformStamped, '/tf_static', qos)
     publisher.publish(_mounting())
     _wait_for_the_height(depth_world, tiny_model)

@@ -48,8 +48,11 @@ def test_the_motion_between_two_frames_is_found_in_units_of_depth() -> None:
     assert motion.distance_units == pytest.approx(np.linalg.norm(T[:3, 3]) / UNIT_M, rel=0.05)
 
 
-def _kept(odometry_unit: float, late_ns: int = 0) -> ScaleKeeper:
-    """A keeper after the drive; positions come in metres times a factor, and perhaps late."""
+def _kept(odometry_unit: float, late_ns: int = 0, behind: int = 0) -> ScaleKeeper:
+    """A keeper after the drive; positions are in metres times a factor.
+
+    Their clock is off by ``late_ns``, or they come ``behind`` frames later than their pictures.
+    """
     camera, frames = _drive()
     description = ModelDescription(network=DepthNetConfig(width=320, height=96), depth_range=RANGE)
     keeper = ScaleKeeper(description, ScaleSettings(source='odometry'), clock_s=lambda: 0.0)
@@ -58,8 +61,10 @@ def _kept(odometry_unit: float, late_ns: int = 0) -> ScaleKeeper:
     low, high = 1.0 / RANGE.max_depth_m, 1.0 / RANGE.min_depth_m
     for number, frame in enumerate(frames, start=1):
         keeper.stamp_ns = number * 10**8
-        place = odometry_unit * frame.T_camera_to_odom[:3, 3]
-        keeper.way.add(keeper.stamp_ns + late_ns, tuple(map(float, place)))
+        told = number - behind
+        if told > 0:
+            place = odometry_unit * frames[told - 1].T_camera_to_odom[:3, 3]
+            keeper.way.add(told * 10**8 + late_ns, tuple(map(float, place)))
         keeper.begin(view)
         disparity = (1.0 / _units(frame) - low) / (high - low)
         keeper.watch(np.array(frame.rgb), disparity.astype(np.float32), view)
@@ -70,6 +75,13 @@ def test_odometry_gives_the_scale() -> None:
     reading = _kept(1.0).reading
     assert reading.value == pytest.approx(UNIT_M, rel=0.03)
     assert reading.spread < 0.1
+
+
+@pytest.mark.parametrize('behind', [1, 2])
+def test_odometry_that_comes_late_costs_no_steps(behind: int) -> None:
+    keeper = _kept(1.0, behind=behind)
+    assert keeper.measured.frames >= FRAMES - 2 - behind
+    assert keeper.scale == pytest.approx(UNIT_M, rel=0.03)
 
 
 def test_odometry_in_millimetres_gives_a_scale_in_millimetres() -> None:
