@@ -89,6 +89,32 @@ def save_model(
         raise ModelFileError(f'{target} is no name for a model file: it must end in {_SUFFIX}')
     tensors = {_DEPTH + name: _stored(tensor) for name, tensor in depth_net_state.items()}
     tensors |= {_POSE + name: _stored(tensor) for name, tensor in (pose_state or {}).items()}
+    return _write(target, description, tensors)
+
+
+def describe_anew(model: Model, description: ModelDescription) -> str:
+    """Replace what a model file says about itself; its tensors stay as they are stored.
+
+    Args:
+        model: the file as it was loaded.
+        description: what it shall say; of the same network.
+
+    Returns:
+        the digest of description and tensors.
+
+    Raises:
+        ModelFileError: the file is another by now, or cannot be written.
+    """
+    with open_model(model.path) as file:
+        header = read_header(file, model.path)
+        entry, _ = _read_entry(model.path, header)
+        tensors = _read_tensors(model.path, header.raw + file.read())
+    if _digest(entry['description'], tensors) != model.sha256:
+        raise refuse(model.path, 'has been replaced since it was read', 'start anew with it')
+    return _write(model.path, description, tensors)
+
+
+def _write(target: Path, description: ModelDescription, tensors: dict[str, torch.Tensor]) -> str:
     _check_names(target, description, {name: tuple(t.shape) for name, t in tensors.items()})
     _check_finite(target, tensors)
     document = description_to_document(description)

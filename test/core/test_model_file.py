@@ -20,6 +20,7 @@ from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.model_description import ModelDescription, Scale, TrainingCamera
 from monodepth2_ros.model_file import (
+    describe_anew,
     is_model_file,
     load_model,
     read_description,
@@ -120,6 +121,24 @@ def test_half_precision_is_kept_on_disk_and_widened_on_load(net: DepthNet, tmp_p
     assert path.stat().st_size < 29_000_000
     assert {p.dtype for p in model.depth_net.parameters()} == {torch.float32}
     assert torch.equal(model.depth_net.encoder.conv1.weight, half['encoder.conv1.weight'].float())
+
+
+def test_described_anew_a_file_keeps_its_tensors_as_they_are_stored(
+    net: DepthNet, tmp_path: Path
+) -> None:
+    path = tmp_path / 'half.safetensors'
+    half = {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()}
+    save_model(path, DESCRIPTION, half, {'conv.weight': torch.ones(3, dtype=torch.float16)})
+    size, model = path.stat().st_size, load_model(path)
+    scale = Scale(value=5.4, spread=0.03, frames=80, method='by lidar')
+    digest = describe_anew(model, replace(DESCRIPTION, scale=scale))
+    again = load_model(path)
+    assert (again.sha256, again.description.scale) == (digest, scale)
+    assert abs(path.stat().st_size - size) < 1000
+    assert torch.equal(again.pose_state['conv.weight'], model.pose_state['conv.weight'])
+    with pytest.raises(ModelFileError, match='has been replaced since it was read'):
+        describe_anew(model, DESCRIPTION)
+    assert load_model(path).sha256 == digest
 
 
 def test_loaded_weights_can_be_trained_further(saved: Path) -> None:

@@ -29,6 +29,7 @@ from monodepth2_ros.errors import ConfigError
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'config' / 'training'
 
+RESNET50 = {'network.encoder': 'resnet50', 'network.pose_encoder': 'resnet50'}
 PUBLISHED_SWITCHES: dict[str, tuple[str, dict[str, Any]]] = {
     'ablation_no_min_reprojection': ('mono_640x192', {'loss.minimum_reprojection': False}),
     'ablation_no_automasking': ('mono_640x192', {'loss.automasking': False}),
@@ -50,8 +51,8 @@ PUBLISHED_SWITCHES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     'ablation_baseline_standstill': ('ablation_baseline', {'triplets.keep_standstill': True}),
     'mono_standstill': ('mono_640x192', {'triplets.keep_standstill': True}),
-    'mono_resnet50': ('mono_640x192', {'network.encoder': 'resnet50'}),
-    'mono_resnet50_scratch': ('mono_scratch', {'network.encoder': 'resnet50'}),
+    'mono_resnet50': ('mono_640x192', RESNET50),
+    'mono_resnet50_scratch': ('mono_scratch', RESNET50),
     'pose_posecnn': ('mono_640x192', {'network.pose': 'posecnn'}),
     'pose_shared': ('mono_640x192', {'network.pose': 'shared'}),
     'pose_separate_all': ('mono_640x192', {'network.pose': 'separate_all'}),

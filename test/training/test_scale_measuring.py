@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from monodepth2_training.data.frame_store import FrameTable
-from monodepth2_training.scale import by_truth
+from monodepth2_training.scale import by_truth, measuring
 from monodepth2_training.scale.estimate import ScaleEstimate, estimate_scale
 from monodepth2_training.scale.measuring import MeasureSettings, measure
 from monodepth2_training.scale.plausibility import disagreements, odometry_doubts
 from support.lidar_bag import CAMERA, write_lidar_bag
 from support.tiny_model import write_tiny_model
 
+from monodepth2_ros.errors import TrainingError
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.model_description import TrainingCamera
 from monodepth2_ros.model_file import load_model
@@ -114,6 +115,22 @@ def test_a_scale_found_through_a_longer_lens_is_divided_by_what_the_node_multipl
         'divided by 2.000, by which depth is multiplied for this camera'
     )
     assert other.notes[:-1] == own.notes
+
+
+def test_a_method_that_fails_says_why_and_the_others_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_left(*_: object, **__: object) -> None:
+        raise TrainingError('no sample is left of 12 frames')
+
+    monkeypatch.setattr(measuring, 'networks_of', lambda model: object())
+    monkeypatch.setattr(measuring, 'make_split', nothing_left)
+    write_lidar_bag(tmp_path / 'bag', frames=6)
+    file = write_tiny_model(tmp_path / 'model.safetensors', encoder='efficientnet_lite0')
+    settings = MeasureSettings(methods=('odometry', 'lidar'))
+    odometry, lidar = measure(load_model(file), tmp_path / 'bag', tmp_path / 'work', settings)
+    assert (odometry.estimate, odometry.reason) == (None, 'no sample is left of 12 frames')
+    assert lidar.estimate is not None
 
 
 def test_a_scale_by_lidar_looks_at_the_whole_recording(

@@ -96,11 +96,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _write(model: Model, known: dict[str, ScaleEstimate]) -> Scale:
     """Write the scale of the most trusted method to the model file."""
-    from monodepth2_ros.model_file import save_model
+    from monodepth2_ros.model_file import describe_anew
 
     scale = next(known[method].scale() for method in _TRUSTED if method in known)
-    description = dataclasses.replace(model.description, scale=scale)
-    save_model(model.path, description, model.depth_net.state_dict(), model.pose_state)
+    describe_anew(model, dataclasses.replace(model.description, scale=scale))
     return scale
 
 

@@ -20,8 +20,8 @@ FAR_DRIFT = 0.1
 speeds that are not learnt explain and noise does not."""
 UNSTEADY_SCALE = 0.2
 """Relative spread of the scale above which one factor does not fit all frames."""
-WRONG_BASELINE = 0.1
-"""Deviation of a stereo model's metres from the odometry's that is no noise."""
+OTHER_METRES = 0.1
+"""Deviation of a model's metres from the odometry's that is no noise."""
 FLAT_DEPTH = 1.3
 """Far over near depth in a picture below which the network shows next to nothing."""
 FEW_VALIDATE = 10
@@ -183,15 +183,22 @@ def scale_unsteady(facts: Facts) -> Advice | None:
     )
 
 
-def baseline_wrong(facts: Facts) -> Advice | None:
-    """A stereo model's metres are not those of the odometry."""
+def metres_differ(facts: Facts) -> Advice | None:
+    """The model's metres are not those of the odometry."""
     if facts.scale is None or facts.pose is None:
         return None
     ratio = facts.pose.scale / facts.scale
-    if abs(ratio - 1.0) < max(WRONG_BASELINE, facts.pose.scale_spread):
+    if abs(ratio - 1.0) < max(OTHER_METRES, facts.pose.scale_spread):
         return None
+    finding = f'A metre of this model is {ratio:.3g} m by the odometry.'
+    if facts.scale_by_odometry:
+        return Advice(
+            finding=finding,
+            action='Steps of the pose network are often some percent short, depth less so: '
+            'compare with monodepth2 scale --method all. If it says the same, train longer.',
+        )
     return Advice(
-        finding=f'A metre of this model is {ratio:.3g} m by the odometry.',
+        finding=finding,
         action='Check the baseline in P[0, 3] of the right camera_info, and the odometry.',
         urgent=True,
     )
@@ -229,7 +236,7 @@ RULES: tuple[Callable[[Facts], Advice | None], ...] = (
     direction_poor,
     camera_looks_elsewhere,
     path_drifts,
-    baseline_wrong,
+    metres_differ,
     scale_unknown,
     scale_unsteady,
     steps_skipped,

@@ -46,6 +46,8 @@ class Facts:
     """Steps left out because they were not finite."""
     scale: float | None
     """Metres in a network unit as the model has it; None if unknown."""
+    scale_by_odometry: bool = False
+    """Whether it was learnt from odometry, and not from a baseline."""
     depth_contrast: float | None = None
     """Depth that 10 % of a picture are beyond over that 10 % are nearer than, in the median."""
     pose: PoseFacts | None = None

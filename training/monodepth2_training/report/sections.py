@@ -119,8 +119,16 @@ def pictures_section(
     return Section(name='pictures', title='What it sees', body=body)
 
 
-def poses_section(comparisons: Mapping[str, PoseComparison], reason: str) -> Section:
-    """Predicted motion against odometry; ``reason`` says why there is nothing to compare."""
+def poses_section(
+    comparisons: Mapping[str, PoseComparison], reason: str, *, knew_lengths: bool
+) -> Section:
+    """Predicted motion against odometry.
+
+    Args:
+        comparisons: by camera.
+        reason: why there is nothing to compare, where there is nothing.
+        knew_lengths: whether training was told how long the steps are.
+    """
     title = 'Motion against odometry'
     if not comparisons:
         return Section(name='poses', title=title, body=paragraph(reason))
@@ -148,11 +156,16 @@ def poses_section(comparisons: Mapping[str, PoseComparison], reason: str) -> Sec
         'path',
     )
     longest = max(comparisons.values(), key=lambda c: len(c.ratio))
+    seen = (
+        'Training was told how long the steps are, never where they go. '
+        if knew_lengths
+        else 'The networks have never seen odometry, so that all of the recording may be '
+        'compared. '
+    )
     caption = (
-        'The networks have never seen odometry, so that all of the recording may be compared. '
-        'Medians over steps. Direction: error of where a step goes, the camera taken to look '
-        'straight ahead; in common: the angle that all steps share, which a pitched, turned or '
-        'rear camera explains; remaining: without that. Turn: error of the rotation in a step. '
+        f'{seen}Medians over steps. Direction: error of where a step goes, the camera taken to '
+        'look straight ahead; in common: the angle that all steps share, which a pitched, turned '
+        'or rear camera explains; remaining: without that. Turn: error of the rotation in a step. '
         'Metres per unit, and how much they vary (middle 68 % of the frames), are what a metric '
         'scale would be made of. Path: root mean square distance of both paths.'
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.inference.camera_match import match_cameras
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.recordings import choose_camera, open_recording
@@ -110,7 +110,9 @@ def measure(
         say(f'{method}: measuring')
         try:
             found.append(Measured(method=method, estimate=calls[method]()))
-        except _Unusable as err:
+        except RecordingError:
+            raise
+        except Monodepth2Error as err:
             found.append(Measured(method=method, estimate=None, reason=str(err)))
     return tuple(found)
 
