@@ -164,6 +164,42 @@ def test_no_triplet_crosses_a_gap_but_one_missing_frame_is_none() -> None:
     assert not any(a <= 10 < b for t, a, b in reached)
 
 
+def two_rates(*, paused: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Stamps of 200 frames at 30 Hz and 180 at 10 Hz, and their parts: two, or one that slows."""
+    fast, slow = np.arange(200) / 30.0, np.arange(180) / 10.0
+    begin = fast[-1] + (10.0 if paused else 0.1)
+    return np.concatenate([fast, begin + slow]), np.repeat([0, int(paused)], [200, 180])
+
+
+@pytest.mark.parametrize('paused', [True, False], ids=['two recordings', 'one that slows down'])
+def test_frames_of_a_lower_rate_are_used_as_well(paused: bool) -> None:
+    stamps, part = two_rates(paused=paused)
+    split = choose(table(stamps, part=part))
+    slow = tuple(sample for sample in split.training if sample.target > 202)
+    assert steps(slow) == {(-1, 1)}
+    inner = [*range(3, 197), *range(201, 379)]
+    assert set(inner) <= set(targets(split.training))
+    assert not paused or targets(split.training) == inner
+
+
+def test_a_gap_at_a_lower_rate_is_still_one() -> None:
+    stamps, part = two_rates(paused=True)
+    split = choose(table(np.delete(stamps, [300, 301]), part=np.delete(part, [300, 301])))
+    assert not any(s.sources[0][1] < 300 <= s.sources[1][1] for s in split.training)
+
+
+def test_what_is_nearer_than_the_shortest_step_and_a_period_is_no_gap() -> None:
+    stamps = np.delete(np.arange(120), range(60, 64)) / 60.0
+    assert targets(choose(table(stamps)).training) == list(range(5, 111))
+
+
+def test_partners_are_found_at_a_lower_rate_as_well() -> None:
+    stamps, part = two_rates(paused=True)
+    pair = table(stamps, part=part), table(stamps + 0.001 + 0.03 * part, part=part)
+    split = choose(*pair, mode='stereo')
+    assert [sum(s.camera == c for s in split.training) for c in (0, 1)] == [380, 380]
+
+
 def test_frames_farther_apart_than_max_step_are_no_neighbours() -> None:
     with pytest.raises(TrainingError, match=r'come every 1 s and triplets.max_step_s is 0.5'):
         choose(drive(20, rate_hz=1.0))

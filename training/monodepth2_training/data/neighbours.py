@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from monodepth2_training.data.frame_store import FrameTable
@@ -19,7 +20,10 @@ from monodepth2_training.data.frame_store import FrameTable
 Indices = NDArray[np.int64]
 
 MAX_GAP_PERIODS = 2.5
-"""More than this many median periods between two frames is a gap."""
+"""More than this many periods between two frames is a gap, unless they are nearer than the
+shortest step and one period."""
+
+_PERIODS_AROUND = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class Neighbours:
 def find_neighbours(table: FrameTable, step: Step) -> tuple[Neighbours, Neighbours]:
     """Earlier and later neighbours of all frames of one camera."""
     earlier, later = [], []
-    for stretch in stretches(table, max_gap_ns=step.max_ns):
+    for stretch in stretches(table, step):
         times = table.stamps_ns[stretch]
         travelled = np.cumsum(_motion_since_last(table, stretch))
         backward = _mirrored(_ahead(-times[::-1], -travelled[::-1], step))
@@ -59,12 +63,12 @@ def find_neighbours(table: FrameTable, step: Step) -> tuple[Neighbours, Neighbou
     return _joined(earlier), _joined(later)
 
 
-def stretches(table: FrameTable, *, max_gap_ns: int) -> list[slice]:
+def stretches(table: FrameTable, step: Step) -> list[slice]:
     """Cut the frames where a part begins, motion is not known or there is a gap in time."""
-    elapsed = np.diff(table.stamps_ns)
-    gap_ns = min(MAX_GAP_PERIODS * period_ns(table), max_gap_ns)
+    elapsed, periods = np.diff(table.stamps_ns), periods_ns(table)[1:]
+    gaps_ns = np.maximum(MAX_GAP_PERIODS * periods, step.min_ns + periods)
     cut = (np.diff(table.part) != 0) | np.isnan(table.motion[1:]) | (elapsed < 0)
-    starts = np.flatnonzero(cut | (elapsed > gap_ns)) + 1
+    starts = np.flatnonzero(cut | (elapsed > np.minimum(gaps_ns, step.max_ns))) + 1
     edges = [0, *starts.tolist(), len(table)]
     return [slice(begin, end) for begin, end in pairwise(edges)]
 
@@ -76,14 +80,29 @@ def period_ns(table: FrameTable) -> float:
     return float(np.median(elapsed)) if len(elapsed) else 0.0
 
 
+def periods_ns(table: FrameTable) -> NDArray[np.float64]:
+    """Time between the frames of a part around each frame, the median of a few; float64 [N].
+
+    Recordings of one store, and a camera in poor light, have frame rates of their own. A frame
+    that is alone in its part has 0.
+    """
+    periods = np.zeros(len(table))
+    begins = np.flatnonzero(np.diff(table.part)) + 1
+    for begin, end in pairwise([0, *begins.tolist(), len(table)]):
+        if end - begin > 1:
+            running = _running_median(np.diff(table.stamps_ns[begin:end]))
+            periods[begin:end] = np.concatenate([running[:1], running])
+    return periods
+
+
 def find_partners(times_ns: Indices, other_ns: Indices, other: FrameTable) -> Indices:
     """For each time the index of the nearest of the other times [M], ascending; -1 for none.
 
     Args:
         times_ns: int64 [N].
         other_ns: int64 [M].
-        other: the frames of the other times; beyond half their period two frames do not show the
-            same moment.
+        other: the frames of the other times; beyond half their period around there, two frames
+            do not show the same moment.
     """
     if len(other_ns) == 0:
         return np.full(len(times_ns), -1)
@@ -91,7 +110,17 @@ def find_partners(times_ns: Indices, other_ns: Indices, other: FrameTable) -> In
     before = (after - 1).clip(min=0)
     nearer = np.abs(other_ns[before] - times_ns) <= np.abs(other_ns[after] - times_ns)
     nearest = np.where(nearer, before, after)
-    return np.where(np.abs(other_ns[nearest] - times_ns) <= 0.5 * period_ns(other), nearest, -1)
+    near_ns = 0.5 * periods_ns(other)[nearest]
+    return np.where(np.abs(other_ns[nearest] - times_ns) <= near_ns, nearest, -1)
+
+
+def _running_median(values: Indices) -> NDArray[np.float64]:
+    """Median of each of N values and of those around it; float64 [N]."""
+    padded = np.pad(values.astype(np.float64), _PERIODS_AROUND, constant_values=np.nan)
+    medians: NDArray[np.float64] = np.nanmedian(
+        sliding_window_view(padded, 2 * _PERIODS_AROUND + 1), axis=1
+    )
+    return medians
 
 
 def _motion_since_last(table: FrameTable, stretch: slice) -> NDArray[np.float64]:
