@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources are far enough in time and motion, never across a cut, and no frame is on both sides."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from monodepth2_training.data.frame_store import FrameTable
+from monodepth2_training.data.time_blocks import clocks
 from monodepth2_training.data.triplets import (
     MODES,
     Sample,
@@ -262,6 +263,26 @@ def test_cameras_of_simulated_recordings_that_all_begin_at_zero_pair_within_thei
         sample.sources == ((1 - sample.camera, sample.target),) for sample in split.training
     )
     assert len(split.training) == 80
+
+
+@pytest.mark.parametrize(
+    'begins_s',
+    [(1.7e9, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 1.7e9, 0.0), (1.0, 1.7e9) * 6],
+    ids=['set, then unset', 'set between', 'set while recording'],
+)
+def test_recordings_of_a_computer_without_a_clock_pair_and_validate(
+    begins_s: tuple[float, ...],
+) -> None:
+    part = np.repeat(np.arange(len(begins_s)), 50)
+    stamps = np.concatenate([round(begin) + np.arange(50) / 10.0 for begin in begins_s])
+    left = table(stamps, part=part)
+    right = replace(left, stamps_ns=left.stamps_ns + 4_000_000)
+    times_ns, other_ns = clocks((left, right))
+    assert (np.diff(times_ns) > 0).all()
+    assert set(other_ns - times_ns) == {4_000_000}
+    split = choose(left, right, mode='stereo', settings=TripletSettings())
+    assert len(split.training) + len(split.validation) == 2 * len(stamps)
+    assert len(split.validation) == pytest.approx(0.2 * len(stamps), rel=0.25)
 
 
 @pytest.mark.parametrize('mode', MODES)

@@ -16,18 +16,24 @@ MAX_BLOCKS = 5
 """Enough to show different places, few enough that little is lost at their edges."""
 
 _MAX_LOSS = 0.25
+_LONGEST_PAUSE_NS = 3600 * 10**9
 
 
 def clocks(tables: Sequence[FrameTable]) -> tuple[Times, ...]:
     """Times in ns that ascend in all cameras, even where the stamps of recordings leap back.
 
-    Recordings of a simulator all begin at 0. Whatever follows a leap back is moved behind
-    everything before it, by the same time in every camera.
+    Recordings of a simulator all begin at 0, and a computer without a clock begins in 1970.
+    Whatever follows a leap back is moved behind everything before it, by the same time in every
+    camera; pauses of more than an hour become an hour.
     """
-    stamps = [table.stamps_ns for table in tables]
-    together = np.concatenate(stamps)
-    lap_ns = 2 * int(np.ptp(together)) + 1 if len(together) else 1
-    return tuple(times + _leaps_before(times) * lap_ns for times in stamps)
+    times = np.concatenate([table.stamps_ns for table in tables])
+    laps = np.concatenate([_leaps_before(table.stamps_ns) for table in tables])
+    order = np.lexsort((times, laps))
+    passed_ns = np.diff(times[order], prepend=times[order][:1])
+    passed_ns[np.diff(laps[order], prepend=0) > 0] = _LONGEST_PAUSE_NS
+    clock = np.empty_like(times)
+    clock[order] = np.cumsum(np.minimum(passed_ns, _LONGEST_PAUSE_NS))
+    return tuple(np.split(clock, np.cumsum([len(table) for table in tables])[:-1]))
 
 
 def choose_blocks(times: Times, clock: Times, share: float) -> Times:
