@@ -63,6 +63,7 @@ def write_moving_bag(
     cameras: Mapping[str, CameraCalibration] | None = None,
     replaced: Mapping[int, bytes] | None = None,
     missing: Sequence[tuple[str, int]] = (),
+    late_s: Mapping[str, float] | None = None,
 ) -> Path:
     """Write a bag at 10 Hz.
 
@@ -75,6 +76,7 @@ def write_moving_bag(
         cameras: calibrations by namespace; one plain camera by default.
         replaced: messages by index instead of the pictures.
         missing: (namespace, index) of pictures that were never recorded.
+        late_s: by how much the stamps of a namespace are later.
     """
     compressed = encoding.endswith('jpeg')
     kind = COMPRESSED_IMAGE_TYPE if compressed else IMAGE_TYPE
@@ -86,8 +88,9 @@ def write_moving_bag(
             writer.add_topic(topic, kind)
             writer.add_topic(f'{name}/camera_info', CAMERA_INFO_TYPE)
         for index, time_s in enumerate(times_s):
-            recorded_ns, stamp_ns = START_NS + index * 10**8, START_NS + round(time_s * 1e9)
+            recorded_ns = START_NS + index * 10**8
             for name, calibration in cameras.items():
+                stamp_ns = START_NS + round((time_s + (late_s or {}).get(name, 0.0)) * 1e9)
                 info = cdr.camera_info(calibration, stamp_ns=stamp_ns, frame_id='camera')
                 writer.write(f'{name}/camera_info', recorded_ns, info)
                 if (name, index) in missing:

@@ -211,10 +211,14 @@ def test_two_cameras_whose_rows_do_not_correspond_are_no_pair(tmp_path: Path) ->
         extract([bag], tmp_path / 'store', PAIR)
 
 
-def test_thinning_takes_the_same_instants_of_both_cameras(tmp_path: Path) -> None:
+@pytest.mark.parametrize('late_s', [0.0, 0.015])
+def test_thinning_takes_the_same_instants_of_both_cameras(late_s: float, tmp_path: Path) -> None:
     cameras = {'/left': PLAIN, '/right': right_of(PLAIN, 0.2)}
     missing = [('/left', 5), ('/right', 2), ('/right', 3)]
-    bag = write_moving_bag(tmp_path / 'bag', frames=12, cameras=cameras, missing=missing)
+    late = {'/right': late_s}
+    bag = write_moving_bag(
+        tmp_path / 'bag', frames=12, cameras=cameras, missing=missing, late_s=late
+    )
     store = extract([bag], tmp_path / 'store', replace(PAIR, keep_every=3))
     taken = [((store.frames(c).stamps_ns - START_NS) // 10**8).tolist() for c in (0, 1)]
     assert taken == [[0, 3, 6, 9], [0, 6, 9]]
@@ -251,11 +255,13 @@ def test_a_run_that_ended_early_is_continued_to_the_same_store(
     cameras = {'/left': BENT, '/right': right_of(BENT, 0.2)}
     damaged = {12: b'\0' * 40}
     bags = [
-        write_moving_bag(tmp_path / name, frames=20, cameras=cameras, replaced=damaged)
+        write_moving_bag(
+            tmp_path / name, frames=20, cameras=cameras, replaced=damaged, late_s={'/right': 0.015}
+        )
         for name in ('one', 'two')
     ]
     settings = replace(PAIR, keep_every=2)
-    extract(bags, tmp_path / 'whole', settings)
+    assert extract(bags, tmp_path / 'whole', settings).document.progress.frames == (18, 18)
     out, told = tmp_path / 'store', []
 
     def stop(done: int, total: int) -> None:

@@ -95,6 +95,35 @@ def test_two_cameras_are_thinned_together_though_their_stamps_differ_a_little() 
     assert ['taken' in outcome for outcome in taken] == [True, True, False, False, True, True]
 
 
+@pytest.mark.parametrize('rate_hz', [5.0, 10.0, 30.0])
+@pytest.mark.parametrize('share', [-0.45, -0.15, 0.1, 0.3, 0.45])
+@pytest.mark.parametrize('missing', [(), (4, 15, 30, 31, 51)], ids=['whole', 'frames missing'])
+def test_two_cameras_are_thinned_together_up_to_half_a_period_apart(
+    rate_hz: float, share: float, missing: tuple[int, ...]
+) -> None:
+    moments = [
+        ((number + share * camera) / rate_hz, camera, number)
+        for number in range(40)
+        for camera in (0, 1)
+        if 2 * number + camera not in missing
+    ]
+    frames = [(camera, time_s) for time_s, camera, _ in sorted(moments)]
+    taken = _outcomes(FrameSelection(2, keep_every=2), *frames)
+    numbers = [number for _, _, number in sorted(moments)]
+    pairs = zip(numbers, taken, strict=True)
+    # Of number 15 nothing is left, so that it does not count.
+    late = 15 if missing else 40
+    expected = [number % 2 == (number > late) for number in numbers]
+    assert ['taken' in outcome for _, outcome in pairs] == expected
+
+
+def test_frames_of_a_faster_camera_are_not_taken_for_those_of_a_slower_one() -> None:
+    frames = [(c, n / 30.0) for n in range(60) for c in (1, 0) if c == 0 or n % 3 == 0]
+    taken = _outcomes(FrameSelection(2, keep_every=2), *frames)
+    slow = [outcome for (camera, _), outcome in zip(frames, taken, strict=True) if camera == 1]
+    assert ['taken' in outcome for outcome in slow] == [True, False] * 10
+
+
 def test_a_repeated_stamp_is_not_taken_twice() -> None:
     frames = [(0, 0.0), (0, 0.0), (0, 0.1)]
     assert _outcomes(FrameSelection(1), *frames) == ['taken cut', 'repeated stamp', 'taken']

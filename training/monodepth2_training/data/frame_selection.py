@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 from monodepth2_ros.errors import ConfigError
 
 LONGEST_GAP_S = 1.0
 """Frames farther apart than this are no neighbours."""
 
-_SAME_INSTANT_S = 0.01
 _REMEMBERED = 16
 
 
@@ -40,8 +40,8 @@ class _Instant:
 class FrameSelection:
     """Chooses among the frames of one recording, in the order in which they were recorded.
 
-    The frames of several cameras with nearly the same stamp are one instant: all of them are taken
-    or none, whichever frames are missing.
+    The frames of several cameras that are nearer than half the time between two frames of one
+    camera are one instant: all of them are taken or none, whichever frames are missing.
     """
 
     def __init__(self, cameras: int, *, keep_every: int = 1) -> None:
@@ -56,6 +56,7 @@ class FrameSelection:
         self._instants: deque[_Instant] = deque(maxlen=_REMEMBERED)
         self._count = 0
         self._last_ns: list[int | None] = [None] * cameras
+        self._elapsed_ns = [deque[int](maxlen=_REMEMBERED) for _ in range(cameras)]
         self._cut = [True] * cameras
 
     def choose(self, camera: int, stamp_ns: int) -> Choice:
@@ -63,21 +64,30 @@ class FrameSelection:
         last_ns = self._last_ns[camera]
         if stamp_ns == last_ns:
             return Choice(outcome='repeated stamp')
-        if last_ns is not None and not 0 < stamp_ns - last_ns <= LONGEST_GAP_S * 1e9:
-            self._cut[camera] = True
+        if last_ns is not None:
+            self._elapse(camera, stamp_ns - last_ns)
         self._last_ns[camera] = stamp_ns
         if not self._instant(camera, stamp_ns).taken:
             return Choice(outcome='thinned out')
         cut, self._cut[camera] = self._cut[camera], False
         return Choice(outcome='taken', cut=cut)
 
+    def _elapse(self, camera: int, elapsed_ns: int) -> None:
+        """Remember the time between two frames, or the cut that it makes."""
+        if 0 < elapsed_ns <= LONGEST_GAP_S * 1e9:
+            self._elapsed_ns[camera].append(elapsed_ns)
+        else:
+            self._cut[camera] = True
+
     def _instant(self, camera: int, stamp_ns: int) -> _Instant:
         """The instant that a frame belongs to, made if there is none."""
-        for instant in self._instants:
-            same = abs(stamp_ns - instant.stamp_ns) <= _SAME_INSTANT_S * 1e9
-            if same and camera not in instant.cameras:
-                instant.cameras.add(camera)
-                return instant
+        periods_ns = [median(elapsed) for elapsed in self._elapsed_ns if elapsed]
+        same_ns = 0.5 * min(periods_ns, default=LONGEST_GAP_S * 1e9)
+        others = [instant for instant in self._instants if camera not in instant.cameras]
+        nearest = min(others, key=lambda other: abs(stamp_ns - other.stamp_ns), default=None)
+        if nearest is not None and abs(stamp_ns - nearest.stamp_ns) <= same_ns:
+            nearest.cameras.add(camera)
+            return nearest
         taken = self._count % self._keep_every == 0
         self._count += 1
         self._instants.append(_Instant(stamp_ns=stamp_ns, taken=taken, cameras={camera}))

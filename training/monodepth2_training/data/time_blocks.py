@@ -26,14 +26,14 @@ def clocks(tables: Sequence[FrameTable]) -> tuple[Times, ...]:
     Whatever follows a leap back is moved behind everything before it, by the same time in every
     camera; pauses of more than an hour become an hour.
     """
-    times = np.concatenate([table.stamps_ns for table in tables])
-    laps = np.concatenate([_leaps_before(table.stamps_ns) for table in tables])
+    stamps = [table.stamps_ns for table in tables]
+    times, laps = np.concatenate(stamps), np.concatenate([_leaps_before(one) for one in stamps])
     order = np.lexsort((times, laps))
     passed_ns = np.diff(times[order], prepend=times[order][:1])
     passed_ns[np.diff(laps[order], prepend=0) > 0] = _LONGEST_PAUSE_NS
     clock = np.empty_like(times)
     clock[order] = np.cumsum(np.minimum(passed_ns, _LONGEST_PAUSE_NS))
-    return tuple(np.split(clock, np.cumsum([len(table) for table in tables])[:-1]))
+    return tuple(np.split(clock, np.cumsum([len(one) for one in stamps])[:-1]))
 
 
 def choose_blocks(times: Times, clock: Times, share: float) -> Times:
