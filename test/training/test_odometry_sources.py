@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from monodepth2_training.data.dead_reckoning import dead_reckoned
 from monodepth2_training.data.odometry import Odometry, read_odometry
-from monodepth2_training.data.odometry_messages import ODOMETRY_TYPE, TF_TYPE, TWIST_TYPES
+from monodepth2_training.data.odometry_messages import (
+    ODOMETRY_TYPE,
+    POSE_TYPES,
+    TF_TYPE,
+    TWIST_TYPES,
+)
 
 from monodepth2_ros.geometry.poses import pose_matrices
 from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
@@ -88,6 +93,58 @@ def test_velocities_become_poses_and_speed(tmp_path: Path, type_name: str) -> No
 def test_a_commanded_velocity_is_no_odometry(tmp_path: Path) -> None:
     messages = [_twist(stamp, TWIST_TYPES[1], 2.0, 0.0) for stamp in _stamps(5)]
     assert _read(tmp_path / 'bag', {'/cmd_vel': (TWIST_TYPES[1], messages)}) is None
+
+
+def _pose(stamp_ns: int, type_name: str, x: float) -> bytes:
+    pose = _types('geometry_msgs/msg/Pose')(
+        position=_types('geometry_msgs/msg/Point')(x=x, y=0.0, z=0.0),
+        orientation=_types('geometry_msgs/msg/Quaternion')(x=0.0, y=0.0, z=0.0, w=1.0),
+    )
+    if type_name == POSE_TYPES[1]:
+        covariance = np.zeros(36)
+        pose = _types('geometry_msgs/msg/PoseWithCovariance')(pose=pose, covariance=covariance)
+    content = _types(type_name)(header=cdr.header(stamp_ns, 'map'), pose=pose)
+    return cdr.serialize(content, type_name)
+
+
+@pytest.mark.parametrize(
+    ('name', 'type_name'),
+    [
+        ('/initialpose', POSE_TYPES[1]),
+        ('/goal_pose', POSE_TYPES[2]),
+        ('/mavros/setpoint_position/local', POSE_TYPES[2]),
+    ],
+)
+def test_a_pose_that_was_asked_for_is_no_odometry(
+    name: str, type_name: str, tmp_path: Path
+) -> None:
+    asked = [_pose(stamp, type_name, 7.0) for stamp in _stamps(5)]
+    assert _read(tmp_path / 'alone', {name: (type_name, asked)}) is None
+    links = [_tf(stamp, ('odom', 'base_link', 0.3 * n)) for n, stamp in enumerate(_stamps(5))]
+    for other, (kind, messages) in {
+        '/tf': (TF_TYPE, links),
+        '/vehicle/twist': (
+            TWIST_TYPES[1],
+            [_twist(s, TWIST_TYPES[1], 3.0, 0) for s in _stamps(5)],
+        ),
+    }.items():
+        topics = {name: (type_name, asked), other: (kind, messages)}
+        odometry = _read(tmp_path / other[1:], topics)
+        assert odometry is not None
+        assert odometry.topic == other
+        assert odometry.poses[:, 0] == pytest.approx([0.0, 0.3, 0.6, 0.9, 1.2])
+
+
+def test_poses_too_rare_to_be_interpolated_are_the_last_choice(tmp_path: Path) -> None:
+    rare = [_pose(_stamps(1)[0], POSE_TYPES[1], 7.0)]
+    twists = [_twist(stamp, TWIST_TYPES[1], 3.0, 0.0) for stamp in _stamps(11)]
+    topics = {'/fix': (POSE_TYPES[1], rare), '/twist': (TWIST_TYPES[1], twists)}
+    odometry = _read(tmp_path / 'both', topics)
+    assert odometry is not None
+    assert odometry.topic == '/twist'
+    odometry = _read(tmp_path / 'alone', {'/fix': topics['/fix']})
+    assert odometry is not None
+    assert odometry.topic == '/fix'
 
 
 def test_tf_gives_the_link_that_starts_at_odom(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.inference.travelled import MOST_GAP_S
 from monodepth2_ros.recordings import Message, Recording, Topic, cdr
 
 ODOMETRY_TYPE = 'nav_msgs/msg/Odometry'
@@ -26,7 +27,16 @@ MOTION_TYPES = (*POSE_TYPES, TF_TYPE, *TWIST_TYPES)
 
 _STATIC = '/tf_static'
 _ENOUGH = 200
-_COMMANDS = ('cmd', 'command', 'desired', 'target')
+_COMMANDS = (
+    'cmd',
+    'command',
+    'desired',
+    'target',
+    'goal',
+    'setpoint',
+    'initialpose',
+    'initial_pose',
+)
 _PARENTS = ('odom', 'map', 'world')
 
 Row = tuple[float, ...]
@@ -36,12 +46,21 @@ Link = tuple[str, str]
 def choose_topic(recording: Recording) -> Topic | None:
     """The topic that knows the motion best; None without one.
 
-    Twists that are commanded and not measured, by their topics' names, do not count; /tf counts
-    where it holds a link from an ``odom``, ``map`` or ``world`` frame.
+    Poses and twists that are commanded and not measured, by their topics' names, do not count;
+    /tf counts where it holds a link from an ``odom``, ``map`` or ``world`` frame. Topics that come
+    too rarely to be interpolated are the last choice.
     """
     found = [topic for topic in recording.topics if topic.type in MOTION_TYPES and topic.count]
     found = [topic for topic in found if _is_measured(topic) and topic.name != _STATIC]
-    found.sort(key=lambda topic: (MOTION_TYPES.index(topic.type), -topic.count, topic.name))
+    fewest = recording.duration_s / MOST_GAP_S
+    found.sort(
+        key=lambda topic: (
+            topic.count < fewest,
+            MOTION_TYPES.index(topic.type),
+            -topic.count,
+            topic.name,
+        )
+    )
     for topic in found:
         if topic.type != TF_TYPE or moving_link(recording, topic.name):
             return topic
@@ -118,7 +137,7 @@ def _checked(stamp_ns: int, place: Any, turn: Any, speed: float) -> tuple[int, R
 
 def _is_measured(topic: Topic) -> bool:
     commanded = any(word in topic.name.lower() for word in _COMMANDS)
-    return topic.type not in TWIST_TYPES or not commanded
+    return topic.type == TF_TYPE or not commanded
 
 
 def _frame(name: str) -> str:
