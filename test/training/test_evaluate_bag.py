@@ -12,13 +12,15 @@ import cv2
 import numpy as np
 import pytest
 from monodepth2_training import cli
+from monodepth2_training.evaluation.alignment import Rims, check_alignment
 from monodepth2_training.evaluation.depth_errors import METRICS
-from support.lidar_bag import CAMERA, scene, write_lidar_bag
+from monodepth2_training.evaluation.true_frames import view_of_camera
+from support.lidar_bag import CAMERA, START_NS, scene, write_lidar_bag
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
 from monodepth2_ros.model_description import Scale, TrainingCamera
-from monodepth2_ros.recordings import RecordingWriter, cdr
+from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import (
     CAMERA_INFO_TYPE,
     COMPRESSED_IMAGE_TYPE,
@@ -143,6 +145,16 @@ def test_a_clock_of_another_hour_is_told_by_the_stamps(
     found = evaluate(model, bag, capsys=capsys)
     assert found['depth'] is None
     assert 'No truth is within 20 ms of a picture' in said(found)
+
+
+def test_rims_are_looked_at_all_over_the_recording(tmp_path: Path) -> None:
+    places = np.stack([np.arange(40, 80), np.arange(200, 240)], axis=1).astype(np.int32)
+    rims = [Rims(stamp_ns=START_NS + index * 10**8, places=places) for index in range(31)]
+    with open_recording(write_lidar_bag(tmp_path / 'bag', frames=31)) as recording:
+        view = view_of_camera(recording, '/camera/image_raw')
+        found = check_alignment(recording, '/camera/image_raw', view, rims)
+    assert found.frames == 16
+    assert [name for name, _ in found.examples] == ['0.20 s', '0.80 s', '1.40 s']
 
 
 @pytest.mark.parametrize('yaw_deg', [1.5, -1.5])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from monodepth2_training.cli import main
+from monodepth2_training.export.frames import recorded_frames
 from monodepth2_training.export.parity import measure_parity
 from monodepth2_training.world.drive import Drive, DriveSettings
 from support.tiny_model import write_tiny_model
@@ -73,6 +74,23 @@ def test_the_node_finds_an_exported_openvino_network(
     assert estimator.engine.name == 'openvino bfloat16'
     assert 'exported, 0.' in estimator.device_reason
     estimator.close()
+
+
+@pytest.mark.parametrize(('limit', 'expected'), [(20, range(0, 39, 2)), (39, range(39))])
+def test_the_frames_of_a_recording_are_taken_from_all_over_it(
+    model: Path, tmp_path: Path, limit: int, expected: range
+) -> None:
+    (tmp_path / 'drive').mkdir()
+    for number in range(39):
+        picture = np.full((64, 96, 3), 5 * number, np.uint8)
+        cv2.imwrite(str(tmp_path / 'drive' / f'{number:03d}.png'), picture)
+    estimator = DepthEstimator.load(model, engine='torch', device='cpu', threads=1)
+    frames = recorded_frames(estimator, tmp_path / 'drive', topic='', limit=limit)
+    fitted, judged = (
+        [int(one.median()) // 5 for one in inputs] for inputs in (frames.calibration, frames.check)
+    )
+    assert sorted(fitted + judged) == list(expected)
+    assert fitted == list(expected)[::2]
 
 
 def test_int8_is_fitted_to_a_recording_and_changes_depth_by_less_than_two_percent(

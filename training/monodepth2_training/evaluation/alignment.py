@@ -85,7 +85,7 @@ def check_alignment(
         rims: of all judged frames; some are looked at.
     """
     usable = [one for one in rims if len(one.places) >= FEWEST_JUMPS]
-    chosen = usable[:: max(1, len(usable) // _MOST_FRAMES)][:_MOST_FRAMES]
+    chosen = usable[:: max(1, -(-len(usable) // _MOST_FRAMES))]
     if len(chosen) < FEWEST_FRAMES:
         return Alignment(
             frames=0, delay_s=0.0, fit=0.0, fit_elsewhere=0.0, turn_deg=(0.0, 0.0), examples=()

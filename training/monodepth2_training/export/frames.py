@@ -68,15 +68,13 @@ def recorded_frames(
     if total < _LEAST:
         raise RecordingError(f'{path} has {total} pictures: expected at least {_LEAST}')
     with open_pictures(path, topic=topic) as source:
-        inputs = _inputs(estimator, source, step=max(1, total // limit), limit=limit)
+        inputs = _inputs(estimator, source, step=-(-total // limit))
     return ExportFrames(calibration=inputs[::2], check=inputs[1::2], origin=str(path))
 
 
-def _inputs(
-    estimator: DepthEstimator, source: PictureSource, *, step: int, limit: int
-) -> list[torch.Tensor]:
+def _inputs(estimator: DepthEstimator, source: PictureSource, *, step: int) -> list[torch.Tensor]:
     """Every ``step``-th picture as the network sees it."""
     calibration = source.calibration.checked() if source.calibration else None
     predictor = Predictor(estimator, calibration=calibration)
     pictures = islice(source.pictures, 0, None, step)
-    return [predictor.network_input(picture.read()) for picture in islice(pictures, limit)]
+    return [predictor.network_input(picture.read()) for picture in pictures]
