@@ -208,6 +208,17 @@ def test_frames_farther_apart_than_max_step_are_no_neighbours() -> None:
     assert steps(choose(drive(20, rate_hz=1.0), settings=far).training) == {(-1, 1)}
 
 
+def test_a_recording_that_gives_no_target_is_told_with_its_rate() -> None:
+    stamps = np.concatenate([np.arange(100) / 10.0, 100.0 + np.arange(40)])
+    note, unused = choose(table(stamps, part=np.repeat([0, 1], [100, 40]))).notes
+    assert note.startswith('98 of 140 frames are targets: 42 have no earlier')
+    assert unused == '40 frames in a row, one every 1 s, give no target'
+
+
+def test_a_short_stretch_without_a_target_is_not_told() -> None:
+    assert len(choose(drive(100, part=[0] * 95 + [1] * 2 + [2] * 3)).notes) == 1
+
+
 def test_a_cut_without_motion_is_not_crossed() -> None:
     motion = np.full(12, 0.01)
     motion[6] = np.nan

@@ -5,19 +5,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from monodepth2_training.data.frame_store import FrameTable
-from monodepth2_training.data.neighbours import period_ns
+from monodepth2_training.data.neighbours import Indices, period_ns, periods_ns
 
 STILL = 'stand still'
 UNREACHED = 'have no earlier or no later frame near enough in time'
 ALONE = 'have no frame of the other camera at their moment'
 """Reasons why a frame is no target, as said after a number."""
 
+_MUCH = 0.1
+
 
 def targets_note(samples: int, frames: int, drops: Mapping[str, int]) -> str:
     """How many frames are targets, and why the others are not."""
     text = f'{samples} of {frames} frames are targets'
     return f'{text}: {_reasons(drops)}' if any(drops.values()) else text
+
+
+def unused_note(table: FrameTable, targets: Indices) -> str:
+    """What is known of a part without a target that is a tenth of a camera's frames; or nothing.
+
+    Args:
+        table: the frames of the camera.
+        targets: int64 [N], which of them are targets.
+    """
+    frames = np.bincount(table.part, minlength=1)
+    frames[table.part[targets]] = 0
+    if not frames.any() or frames.max() < _MUCH * len(table):
+        return ''
+    period_s = 1e-9 * np.median(periods_ns(table)[table.part == frames.argmax()])
+    return f'{frames.max()} frames in a row, one every {period_s:.3g} s, give no target'
 
 
 def split_note(*, training: int, validation: int, left_out: int, blocks: int) -> str:

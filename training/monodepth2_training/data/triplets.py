@@ -163,7 +163,12 @@ def make_split(store: FrameStore, *, mode: str, settings: TripletSettings) -> Sp
             split_notes.nothing_left(considered, drops, max_step_s=settings.max_step_s)
         )
     note = split_notes.targets_note(len(items), sum(map(len, considered)), drops)
-    return _divide(items, times_ns, settings.validation, note)
+    unused = [
+        split_notes.unused_note(table, chosen[:, 0, 1])
+        for table, chosen in zip(considered, found, strict=True)
+    ]
+    notes = tuple(dict.fromkeys([note, *filter(None, unused)]))
+    return _divide(items, times_ns, settings.validation, notes)
 
 
 def _check_pair(store: FrameStore) -> None:
@@ -240,7 +245,9 @@ def _items(camera: int, sources: Sequence[tuple[int, Indices]]) -> Indices:
     return np.stack(columns, axis=1)
 
 
-def _divide(items: Indices, times_ns: Sequence[Indices], share: float, note: str) -> Split:
+def _divide(
+    items: Indices, times_ns: Sequence[Indices], share: float, notes: tuple[str, ...]
+) -> Split:
     """Items [N, 1 + S, 2] whose frames are all in validation's blocks, or all outside."""
     begins = np.cumsum([0, *map(len, times_ns)])
     times = np.concatenate(times_ns)[begins[items[..., 0]] + items[..., 1]]
@@ -249,15 +256,17 @@ def _divide(items: Indices, times_ns: Sequence[Indices], share: float, note: str
     inside = in_blocks(times, edges)
     training, validation = items[~inside.any(axis=1)], items[inside.all(axis=1)]
     if len(training) == 0 or len(validation) == 0:
-        notes = (note, split_notes.unsplit_note(len(items), share)) if share else (note,)
-        return Split(training=_samples(items), validation=(), notes=notes)
+        unsplit = (split_notes.unsplit_note(len(items), share),) if share else ()
+        return Split(training=_samples(items), validation=(), notes=(*notes, *unsplit))
     sides = split_notes.split_note(
         training=len(training),
         validation=len(validation),
         left_out=len(items) - len(training) - len(validation),
         blocks=len(edges) // 2,
     )
-    return Split(training=_samples(training), validation=_samples(validation), notes=(note, sides))
+    return Split(
+        training=_samples(training), validation=_samples(validation), notes=(*notes, sides)
+    )
 
 
 def _samples(items: Indices) -> tuple[Sample, ...]:
