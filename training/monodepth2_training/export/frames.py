@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from monodepth2_ros.errors import RecordingError
@@ -68,13 +68,19 @@ def recorded_frames(
     if total < _LEAST:
         raise RecordingError(f'{path} has {total} pictures: expected at least {_LEAST}')
     with open_pictures(path, topic=topic) as source:
-        inputs = _inputs(estimator, source, step=-(-total // limit))
+        wanted = set(np.linspace(0, total - 1, min(limit, total)).round().astype(int).tolist())
+        inputs = _inputs(estimator, source, wanted)
     return ExportFrames(calibration=inputs[::2], check=inputs[1::2], origin=str(path))
 
 
-def _inputs(estimator: DepthEstimator, source: PictureSource, *, step: int) -> list[torch.Tensor]:
-    """Every ``step``-th picture as the network sees it."""
+def _inputs(
+    estimator: DepthEstimator, source: PictureSource, wanted: set[int]
+) -> list[torch.Tensor]:
+    """The pictures of these numbers as the network sees them."""
     calibration = source.calibration.checked() if source.calibration else None
     predictor = Predictor(estimator, calibration=calibration)
-    pictures = islice(source.pictures, 0, None, step)
-    return [predictor.network_input(picture.read()) for picture in pictures]
+    return [
+        predictor.network_input(picture.read())
+        for number, picture in enumerate(source.pictures)
+        if number in wanted
+    ]
