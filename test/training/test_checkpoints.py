@@ -22,6 +22,7 @@ from monodepth2_training.checkpoints import (
     newest_good,
     remove_unfinished,
     save_checkpoint,
+    set_newer_aside,
     verify_checkpoint,
 )
 
@@ -108,6 +109,33 @@ def test_there_may_be_no_good_one(tmp_path: Path) -> None:
     found, faults = newest_good(tmp_path)
     assert found is None
     assert len(faults) == 1
+
+
+def test_what_is_newer_than_the_start_is_set_aside_and_replaces_nothing(tmp_path: Path) -> None:
+    for again in (1, 2):
+        for name in (checkpoint_name(1), checkpoint_name(2), checkpoint_name(2, 30)):
+            (tmp_path / name).write_text(f'{name} {again}')
+        set_newer_aside(tmp_path, tmp_path / checkpoint_name(1))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        'epoch_0001.ckpt': 'epoch_0001.ckpt 2',
+        'epoch_0002.ckpt.aside1': 'epoch_0002.ckpt 1',
+        'epoch_0002.ckpt.aside2': 'epoch_0002.ckpt 2',
+        'epoch_0002_step_00000030.ckpt.aside1': 'epoch_0002_step_00000030.ckpt 1',
+        'epoch_0002_step_00000030.ckpt.aside2': 'epoch_0002_step_00000030.ckpt 2',
+    }
+    set_newer_aside(tmp_path, None)
+    assert find_checkpoints(tmp_path) == []
+
+
+def test_a_folder_where_nothing_can_be_set_aside_is_named(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EACCES, 'no way')
+
+    monkeypatch.setattr(Path, 'rename', fail)
+    with pytest.raises(CheckpointError, match=r'epoch_\d+\.ckpt cannot be renamed: no way'):
+        set_newer_aside(saved.parent, None)
 
 
 class _Bomb:

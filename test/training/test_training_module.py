@@ -328,6 +328,23 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(
     assert (tmp_path / 'checkpoints' / 'epoch_0003.ckpt').exists()
 
 
+def test_what_is_saved_after_damage_stays_and_the_damaged_files_too(
+    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_tiny(_config('optimisation.epochs=1'), store, tmp_path)
+    damaged = ('epoch_0007.ckpt', 'epoch_0007_step_00000044.ckpt')
+    for name in damaged:
+        (tmp_path / 'checkpoints' / name).write_text(name)
+    _at_step(monkeypatch, STEPS + 2, _interrupt)
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train_tiny(_config(), store, tmp_path, resume=True)
+    kept = {path.name: path for path in (tmp_path / 'checkpoints').iterdir()}
+    saved = f'epoch_0001_step_{STEPS + 2:08d}.ckpt'
+    assert set(kept) == {'epoch_0001.ckpt', saved, *(f'{name}.aside1' for name in damaged)}
+    assert stopped.value.checkpoint == kept[saved]
+    assert all(kept[f'{name}.aside1'].read_text() == name for name in damaged)
+
+
 def test_a_finished_run_is_not_trained_further(store: Path, tmp_path: Path, tiny: None) -> None:
     first, _ = train_tiny(_config(), store, tmp_path)
     again, _ = train_tiny(_config('optimisation.epochs=2'), store, tmp_path, resume=True)

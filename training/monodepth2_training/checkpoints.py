@@ -10,6 +10,7 @@ the eighth.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import pickle
 import re
@@ -71,6 +72,22 @@ def newest_good(folder: Path) -> tuple[Path | None, list[str]]:
         else:
             return path, faults
     return None, faults
+
+
+def set_newer_aside(folder: Path, start: Path | None) -> None:
+    """Rename the checkpoints that are newer than one, all for None, so that they count no more.
+
+    They become ``epoch_0007.ckpt.aside1`` and the like; nothing is replaced.
+
+    Raises:
+        CheckpointError: one cannot be renamed.
+    """
+    for path in itertools.takewhile(lambda path: path != start, find_checkpoints(folder)):
+        names = (path.with_name(f'{path.name}.aside{number}') for number in itertools.count(1))
+        try:
+            path.rename(next(name for name in names if not name.exists()))
+        except OSError as err:
+            raise CheckpointError(f'{path} cannot be renamed: {err.strerror or err}') from err
 
 
 def remove_unfinished(folder: Path) -> int:

@@ -139,7 +139,7 @@ class CheckpointKeeper(Checkpoint):
         self._saved_s = self._clock_s()
         if trainer.is_global_zero:
             for old in find_checkpoints(self._folder)[_NEWEST:]:
-                if old != self.best_path:
+                if old not in (path, self.best_path):
                     old.unlink(missing_ok=True)
 
     def _agree(self, trainer: Trainer) -> int:

@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 from monodepth2_ros.errors import CheckpointError, TrainingError
 from monodepth2_ros.inference.engines.device import choose_precision
 from monodepth2_training.build import batch_describer, build_module
-from monodepth2_training.checkpoints import (
-    checkpoint_epochs,
-    newest_good,
-    remove_unfinished,
-    verify_checkpoint,
-)
+from monodepth2_training.checkpoints import checkpoint_epochs, newest_good, verify_checkpoint
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.triplets import make_split
 from monodepth2_training.run.fitting import fit, make_trainer
@@ -27,6 +22,7 @@ from monodepth2_training.run.model import write_model
 from monodepth2_training.run.odometry import read_run_odometry
 from monodepth2_training.run.pictures import RunPictures
 from monodepth2_training.run.processes import Processes
+from monodepth2_training.run.resuming import find_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,8 +103,7 @@ def train(
     )
     for note in notes:
         progress.say(note)
-    start = _start(folder, progress.say) if resume else None
-    processes.wait()
+    start = find_start(folder.checkpoints, processes, progress.say) if resume else None
     compile = _compiles(config, split, processes)
     module = _module(config, store, device, progress, resumed=start is not None, compile=compile)
     started_s = time.monotonic()
@@ -249,16 +244,6 @@ def _odometry_notes(
             'loss.velocity=0 for relative depth'
         )
     return [travel.text(), *travel.clock_lines()]
-
-
-def _start(folder: RunFolder, say: Callable[[str], None]) -> Path | None:
-    """The checkpoint to go on from; says what is wrong with newer ones."""
-    remove_unfinished(folder.checkpoints)
-    start, faults = newest_good(folder.checkpoints)
-    for fault in faults:
-        say(f'{fault}: it is left out')
-    say('no checkpoint yet: beginning anew' if start is None else f'resuming from {start.name}')
-    return start
 
 
 def _best(keeper: CheckpointKeeper, folder: RunFolder, say: Callable[[str], None]) -> Path:
