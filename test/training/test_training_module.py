@@ -427,6 +427,90 @@ def test_a_signal_during_validation_ends_it_and_keeps_the_epoch(
     assert stopped.value.checkpoint == tmp_path / 'checkpoints' / 'epoch_0001.ckpt'
     state = load_checkpoint(stopped.value.checkpoint)['callbacks']['CheckpointKeeper']
     assert state['best_epochs'] == 0
+    assert not state['validated']
+    assert MONITOR not in read_metrics(tmp_path / 'metrics.jsonl')[-1]
+
+
+LEARNING = ('optimisation.learning_rate=1e-3', 'triplets.validation=0.3')
+"""Each epoch of a tiny run is the best so far, judged in several batches."""
+
+
+def _in_validation(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> None:
+    """Interrupt the validation of an epoch, counted from 0, before a batch of it is judged."""
+    original = DepthTraining.validation_step
+
+    def validation_step(self: DepthTraining, samples: TripletBatch, batch_idx: int) -> None:
+        if (self.current_epoch, batch_idx) == (epoch, batch):
+            _interrupt()
+        original(self, samples, batch_idx)
+
+    monkeypatch.setattr(DepthTraining, 'validation_step', validation_step)
+
+
+def _figures(out: Path) -> list[dict[str, Any]]:
+    """What a run has written down, but for times."""
+    times = {'seconds', 'samples_per_s'}
+    entries = read_metrics(out / 'metrics.jsonl')
+    return [{k: v for k, v in entry.items() if k not in times} for entry in entries]
+
+
+@pytest.mark.parametrize('epoch', [1, 2])
+@pytest.mark.parametrize('in_training', [False, True])
+def test_a_validation_that_was_broken_off_is_made_up_for(
+    store: Path,
+    tmp_path: Path,
+    tiny: None,
+    monkeypatch: pytest.MonkeyPatch,
+    epoch: int,
+    in_training: bool,
+) -> None:
+    config = _config(*LEARNING)
+    whole, _ = train_tiny(config, store, tmp_path / 'whole')
+    assert whole.epochs == 3
+    with monkeypatch.context() as patch, pytest.raises(TrainingInterrupted):
+        if in_training:
+            _at_step(patch, (epoch + 1) * whole.steps // 3, _interrupt)
+        else:
+            _in_validation(patch, epoch, 0)
+        train_tiny(config, store, tmp_path / 'parts')
+    parts, said = train_tiny(config, store, tmp_path / 'parts', resume=True)
+    assert f'validating epoch_{epoch + 1:04d}.ckpt first' in said
+    assert (parts.epochs, parts.best_validation) == (whole.epochs, whole.best_validation)
+    assert _figures(tmp_path / 'parts') == _figures(tmp_path / 'whole')
+    ours, theirs = (_weights(tmp_path / run, 'epoch_0003.ckpt') for run in ('parts', 'whole'))
+    _assert_equal_state(ours, theirs)
+    assert ours['callbacks'] == theirs['callbacks']
+
+
+def test_a_signal_while_it_is_made_up_for_leaves_that_to_the_next_time(
+    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config(*LEARNING, 'optimisation.epochs=1')
+    handler = signal.getsignal(signal.SIGINT)
+    for resume in (False, True):
+        with monkeypatch.context() as patch, pytest.raises(TrainingInterrupted) as stopped:
+            _in_validation(patch, 0, 0)
+            train_tiny(config, store, tmp_path, resume=resume)
+        assert stopped.value.checkpoint == tmp_path / 'checkpoints' / 'epoch_0001.ckpt'
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert MONITOR not in _figures(tmp_path)[-1]
+    outcome, _ = train_tiny(config, store, tmp_path, resume=True)
+    assert outcome.best_validation == pytest.approx(_figures(tmp_path)[-1][MONITOR], rel=1e-5)
+    _, said = train_tiny(config, store, tmp_path, resume=True)
+    assert 'validating' not in said
+
+
+def test_a_signal_in_the_last_validation_batch_lets_it_count(
+    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _config('optimisation.batch_size=100')
+    _in_validation(monkeypatch, 0, 0)
+    with pytest.raises(TrainingInterrupted) as stopped:
+        train_tiny(config, store, tmp_path)
+    assert stopped.value.checkpoint is not None
+    state = load_checkpoint(stopped.value.checkpoint)['callbacks']['CheckpointKeeper']
+    assert (state['validated'], state['best_epochs']) == (True, 1)
+    assert MONITOR in _figures(tmp_path)[-1]
 
 
 def test_only_one_trainer_writes_in_a_run(store: Path, tmp_path: Path, tiny: None) -> None:

@@ -18,6 +18,8 @@ from monodepth2_training.data.augmentation import augment
 from monodepth2_training.finite_guard import FiniteGuard
 
 if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
     from monodepth2_training.config import TrainingConfig
     from monodepth2_training.data.augmentation import Views
     from monodepth2_training.data.dataset import TripletBatch
@@ -47,7 +49,8 @@ class DepthTraining(LightningModule):
         model: the networks.
         guard: keeps steps with NaN or infinity out of the weights.
         provenance: where the first weights come from; kept in checkpoints.
-        validation_skipped: set to leave out the rest of a validation, when the run has to end.
+        validation_skipped: set to leave out the rest of a validation, in all processes alike,
+            when the run has to end.
     """
 
     def __init__(
@@ -185,6 +188,14 @@ class DepthTraining(LightningModule):
         torch.manual_seed(seeds[2])
         noise = torch.Generator(self.device).manual_seed(seeds[1])
         return torch.Generator().manual_seed(seeds[0]), noise
+
+
+def found_by_validation(trainer: Trainer, module: LightningModule) -> dict[str, float]:
+    """Means of ``TERMS`` as ``validation_*``; none without validation or if it was cut short."""
+    if cast('DepthTraining', module).validation_skipped:
+        return {}
+    found = trainer.callback_metrics.items()
+    return {name: float(value) for name, value in found if name.startswith('validation_')}
 
 
 def scalars(terms: LossTerms) -> dict[str, torch.Tensor]:

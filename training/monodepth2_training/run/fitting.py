@@ -75,9 +75,27 @@ def fit(
         TrainingError: memory is short, or a process that reads frames has died; anything that
             the callbacks raise comes through.
     """
+    with _explained(batch_size), _quiet():
+        trainer.fit(module, datamodule=data, ckpt_path=start)
+
+
+def validate(
+    trainer: Trainer, module: LightningModule, data: LightningDataModule, *, batch_size: int
+) -> None:
+    """Judge the weights that a module has.
+
+    Raises:
+        TrainingError: as by ``fit``.
+    """
+    with _explained(batch_size), _quiet():
+        trainer.validate(module, datamodule=data, verbose=False)
+
+
+@contextmanager
+def _explained(batch_size: int) -> Iterator[None]:
+    """Let failures whose cause lies outside of the program say what to do."""
     try:
-        with _quiet():
-            trainer.fit(module, datamodule=data, ckpt_path=start)
+        yield
     except (RuntimeError, MemoryError) as err:
         remedy = _remedy(err, batch_size)
         if not remedy:

@@ -2,7 +2,8 @@
 """Decides when a checkpoint is written, which ones are kept, and ends a run that is interrupted.
 
 Weights and optimiser are only ever saved between two steps. A signal is therefore remembered and
-answered after the step; a second one ends the run at once, without saving.
+answered after the step; a second one ends the run at once, without saving. A validation is broken
+off by a signal, and made up for when the run is resumed. All processes answer at the same point.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +19,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from monodepth2_training.checkpoints import checkpoint_name, find_checkpoints
-from monodepth2_training.module import MONITOR
+from monodepth2_training.module import MONITOR, found_by_validation
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -47,6 +48,7 @@ class CheckpointKeeper(Checkpoint):
     The newest two checkpoints and the one with the lowest validation error are kept.
 
     Attributes:
+        validated: whether all whole epochs so far have been judged.
         best_epochs: whole epochs behind the best weights; 0 while there are none.
         best_value: their validation error.
     """
@@ -65,6 +67,7 @@ class CheckpointKeeper(Checkpoint):
             save_every_s: seconds between checkpoints within an epoch; 0 for none.
             clock_s: a steady clock.
         """
+        self.validated = True
         self.best_epochs = 0
         self.best_value = float('inf')
         self._folder = folder
@@ -73,14 +76,19 @@ class CheckpointKeeper(Checkpoint):
         self._saved_s = clock_s()
         self._stop = False
         self._handlers: dict[int, Any] = {}
-        self._module: DepthTraining | None = None
+        self._common_batches = 0
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run has to know about the best weights."""
-        return {'best_epochs': self.best_epochs, 'best_value': self.best_value}
+        return {
+            'validated': self.validated,
+            'best_epochs': self.best_epochs,
+            'best_value': self.best_value,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the best weights so far."""
+        """Go on with the best weights so far; older checkpoints are all validated."""
+        self.validated = bool(state_dict.get('validated', True))
         self.best_epochs = int(state_dict['best_epochs'])
         self.best_value = float(state_dict['best_value'])
 
@@ -92,10 +100,8 @@ class CheckpointKeeper(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen to signals, after Lightning has set its own handlers."""
-        self._module = cast('DepthTraining', pl_module)
         self._saved_s = self._clock_s()
-        if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        self._listen()
 
     def close(self) -> None:
         """Stop listening, unless Lightning has put back the handlers already."""
@@ -103,6 +109,25 @@ class CheckpointKeeper(Checkpoint):
             if signal.getsignal(number) == self._on_signal:
                 signal.signal(number, handler)
         self._handlers = {}
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen, if nothing was trained yet, and count the batches that all processes have."""
+        self._listen()
+        (batches,) = trainer.num_val_batches
+        self._common_batches = -_largest(trainer, -int(batches))
+
+    def on_validation_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Leave out the rest, in all processes, when one was told to stop."""
+        module = cast('DepthTraining', pl_module)
+        if batch_idx < self._common_batches and not module.validation_skipped:
+            module.validation_skipped = self._agree(trainer) == _STOP
 
     def on_train_batch_end(
         self,
@@ -125,13 +150,18 @@ class CheckpointKeeper(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the epoch, note whether it is the best so far, and drop what is not needed."""
         epochs = trainer.current_epoch + 1
-        value = float(trainer.callback_metrics.get(MONITOR, float('nan')))
-        if value < self.best_value and not self._stop:
-            self.best_epochs, self.best_value = epochs, value
+        self.validated = not cast('DepthTraining', pl_module).validation_skipped
+        self.compare(epochs, found_by_validation(trainer, pl_module))
         path = self._folder / checkpoint_name(epochs)
         self._save(trainer, path)
         if self._agree(trainer) == _STOP:
             raise TrainingInterrupted(path)
+
+    def compare(self, epochs: int, found: Mapping[str, float]) -> None:
+        """Note whether the weights after that many epochs are the best so far."""
+        value = found.get(MONITOR, float('nan'))
+        if value < self.best_value:
+            self.best_epochs, self.best_value = epochs, value
 
     def _save(self, trainer: Trainer, path: Path) -> None:
         """Write a checkpoint, then remove those that are no longer needed."""
@@ -145,17 +175,27 @@ class CheckpointKeeper(Checkpoint):
     def _agree(self, trainer: Trainer) -> int:
         """What to do now, the same in all processes."""
         due = self._save_every_s > 0 and self._clock_s() - self._saved_s >= self._save_every_s
-        action = _STOP if self._stop else _SAVE if due else _NOTHING
-        if trainer.world_size == 1:
-            return action
-        wish = torch.tensor(action, device=trainer.strategy.root_device)
-        torch.distributed.all_reduce(wish, torch.distributed.ReduceOp.MAX)
-        return int(wish)
+        return _largest(trainer, _STOP if self._stop else _SAVE if due else _NOTHING)
+
+    def _listen(self) -> None:
+        """Take the signals, unless they are taken already."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            if signal.getsignal(number) != self._on_signal:
+                self._handlers[number] = signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: object) -> None:
         """Remember the first signal; end at once by the second."""
         if self._stop:
             raise TrainingInterrupted(None)
         self._stop = True
-        if self._module is not None:
-            self._module.validation_skipped = True
+
+
+def _largest(trainer: Trainer, value: int) -> int:
+    """The largest value among those of all processes."""
+    if trainer.world_size == 1:
+        return value
+    found = torch.tensor(value, device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+    return int(found)

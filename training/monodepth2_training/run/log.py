@@ -5,14 +5,14 @@ Each line of ``metrics.jsonl`` is one object with ``kind``, ``epoch`` (whole epo
 ``step``. Kind ``step`` has the means since the line before: ``total``, ``photometric``,
 ``smoothness``, ``mask_regularisation``, ``velocity``, ``moving_share``, ``learning_rate`` and
 ``samples_per_s``. Kind ``epoch`` has the same terms as ``validation_*``, where there are
-validation samples, ``skipped_steps`` and ``seconds``.
+validation samples and all of them were judged, ``skipped_steps`` and ``seconds``.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +20,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.tensorboard import SummaryWriter
 
-from monodepth2_training.module import TERMS
+from monodepth2_training.module import TERMS, found_by_validation
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -83,7 +83,7 @@ class RunLog(Callback):
         if not trainer.is_global_zero:
             return
         entries = [e for e in read_metrics(self._metrics) if e['step'] <= trainer.global_step]
-        self._metrics.write_text(''.join(f'{json.dumps(entry)}\n' for entry in entries))
+        self._rewrite(entries)
         self._writer = SummaryWriter(str(self._folder), purge_step=trainer.global_step + 1)
 
     def on_train_batch_start(
@@ -117,12 +117,21 @@ class RunLog(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what validation found."""
-        found = trainer.callback_metrics.items()
-        values = {name: float(value) for name, value in found if name.startswith('validation_')}
+        values = found_by_validation(trainer, pl_module)
         values['skipped_steps'] = cast('DepthTraining', pl_module).guard.skipped
         values['seconds'] = self._clock_s() - self._epoch_s
         self._write('epoch', trainer.current_epoch + 1, trainer.global_step, values)
         self._since_s = self._clock_s()
+
+    def add_validation(self, epochs: int, values: Mapping[str, float]) -> None:
+        """Add to the line after that many epochs what a validation found later."""
+        entries = read_metrics(self._metrics)
+        with SummaryWriter(str(self._folder)) as writer:
+            for entry in entries:
+                if (entry['kind'], entry['epoch']) == ('epoch', epochs):
+                    entry.update(_rounded(values))
+                    _draw(writer, values, entry['step'])
+        self._rewrite(entries)
 
     def close(self) -> None:
         """Close TensorBoard's file."""
@@ -146,11 +155,25 @@ class RunLog(Callback):
         """One entry for programs and one for TensorBoard, in the first process."""
         if self._writer is None:
             return
-        rounded = {name: float(f'{value:.{_DIGITS}g}') for name, value in values.items()}
+        entry = {'kind': kind, 'epoch': epoch, 'step': step, **_rounded(values)}
         with self._metrics.open('a') as file:
-            file.write(f'{json.dumps({"kind": kind, "epoch": epoch, "step": step, **rounded})}\n')
-        for name, value in values.items():
-            self._writer.add_scalar(f'{_group(name)}/{name}', value, step)
+            file.write(f'{json.dumps(entry)}\n')
+        _draw(self._writer, values, step)
+
+    def _rewrite(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the entries for programs."""
+        self._metrics.write_text(''.join(f'{json.dumps(entry)}\n' for entry in entries))
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """As many digits as are written down."""
+    return {name: float(f'{value:.{_DIGITS}g}') for name, value in values.items()}
+
+
+def _draw(writer: SummaryWriter, values: Mapping[str, float], step: int) -> None:
+    """One entry for TensorBoard."""
+    for name, value in values.items():
+        writer.add_scalar(f'{_group(name)}/{name}', value, step)
 
 
 def _group(name: str) -> str:

@@ -22,7 +22,7 @@ from monodepth2_training.run.model import write_model
 from monodepth2_training.run.odometry import read_run_odometry
 from monodepth2_training.run.pictures import RunPictures
 from monodepth2_training.run.processes import Processes
-from monodepth2_training.run.resuming import find_start
+from monodepth2_training.run.resuming import find_start, make_up_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,6 +195,17 @@ def _fit(
     callbacks = [progress, log, pictures, keeper]
     trainer = make_trainer(folder.path, callbacks, device, processes, epochs=epochs)
     try:
+        if start is not None:
+            make_up_validation(
+                start,
+                trainer,
+                module,
+                data,
+                keeper=keeper,
+                log=log,
+                batch_size=settings.batch_size,
+                say=progress.say,
+            )
         fit(trainer, module, data, start=start, batch_size=settings.batch_size)
     finally:
         keeper.close()
