@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
@@ -40,10 +41,13 @@ def start(arguments: list[str], said: Path) -> ForkServerProcess:
     return process
 
 
-def start_two(arguments: list[str], folder: Path) -> dict[int, int]:
+def start_two(
+    arguments: list[str], folder: Path, prepare: Callable[[], object] = bool
+) -> dict[int, int]:
     """Run ``monodepth2`` in two processes under torchrun's agent; gives the status of each.
 
     What they say goes to ``0`` and ``1`` in a folder, their output to ``0.out`` and ``1.out``.
+    Each calls ``prepare``, a function of a module, first.
     """
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -59,7 +63,7 @@ def start_two(arguments: list[str], folder: Path) -> dict[int, int]:
     )
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
-        found: dict[int, int] = elastic_launch(config, _of_rank)(arguments, folder)
+        found: dict[int, int] = elastic_launch(config, _of_rank)(arguments, folder, prepare)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -70,7 +74,8 @@ def _exit_with(arguments: list[str], said: Path) -> None:
     sys.exit(_run(arguments, said))
 
 
-def _of_rank(arguments: list[str], folder: Path) -> int:
+def _of_rank(arguments: list[str], folder: Path, prepare: Callable[[], object]) -> int:
+    prepare()
     return _run(arguments, folder / os.environ['RANK'])
 
 

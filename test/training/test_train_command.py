@@ -32,7 +32,7 @@ from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.network_unit import BASELINE_UNITS, NEAREST_STEPS
 from monodepth2_training.data.sampling import EpochSampler
 from monodepth2_training.data.triplets import make_split
-from monodepth2_training.module import DepthTraining
+from monodepth2_training.module import MONITOR, DepthTraining
 from monodepth2_training.run.log import read_metrics
 from support import warm_processes
 from support.tiny_encoder import use_tiny_encoder
@@ -210,6 +210,56 @@ def test_two_processes_compute_the_mean_of_the_gradients_of_their_halves(
     for ours, first, second in zip(both, *halves, strict=True):
         mean = 0.5 * (first + second)
         assert float((ours - mean).norm()) <= 1e-4 * float(mean.norm()) + 1e-9
+
+
+def _signal_in_the_last_step() -> None:
+    """Let the second of two processes alone get a signal in the first epoch's last step."""
+    original = DepthTraining.training_step
+
+    def training_step(self: DepthTraining, batch: Any, batch_idx: int) -> Any:
+        if self.global_rank == 1 and self.trainer.is_last_batch and not self.current_epoch:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, batch_idx)
+
+    DepthTraining.training_step = training_step  # type: ignore[method-assign]
+
+
+def _signal_in_validation() -> None:
+    """Let the second of two processes alone get a signal with the first batch to validate."""
+    original = DepthTraining.validation_step
+
+    def validation_step(self: DepthTraining, batch: Any, batch_idx: int) -> None:
+        if (self.global_rank, self.current_epoch, batch_idx) == (1, 0, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, batch, batch_idx)
+
+    DepthTraining.validation_step = validation_step  # type: ignore[method-assign]
+
+
+@pytest.mark.usefixtures('_warm')
+@pytest.mark.parametrize('prepare', [_signal_in_the_last_step, _signal_in_validation])
+def test_a_signal_to_one_of_two_processes_ends_both_alike(
+    tmp_path: Path, prepare: Callable[[], None]
+) -> None:
+    store, out = write_tiny_store(tmp_path / 'store', frames=33), tmp_path / 'run'
+    sizes = ('optimisation.batch_size=1', 'optimisation.epoch_samples=12')
+    settings = ('triplets.validation=0.2', *sizes, 'optimisation.epochs=2')
+    config = tiny_config(*settings)
+    split = make_split(FrameStore.open(store), mode='mono', settings=config.triplets)
+    assert len(split.validation) == 5, 'batches: three of the first process, two of the second'
+    arguments = _arguments(out, store, settings=settings)
+    assert warm_processes.start_two(arguments, tmp_path, prepare) == {0: 130, 1: 130}
+    keeper = load_checkpoint(out / 'checkpoints' / 'epoch_0001.ckpt')['callbacks']
+    assert keeper['CheckpointKeeper']['best_epochs'] == 0
+    assert MONITOR not in read_metrics(out / 'metrics.jsonl')[-1]
+
+    resume = ['train', '--out', str(out), '--resume', '--device', 'cpu']
+    assert warm_processes.start_two(resume, tmp_path) == {0: 0, 1: 0}
+    epochs = [e for e in read_metrics(out / 'metrics.jsonl') if e['kind'] == 'epoch']
+    found = [e[MONITOR] for e in epochs]
+    keeper = load_checkpoint(out / 'checkpoints' / 'epoch_0002.ckpt')['callbacks']
+    assert len(found) == 2
+    assert keeper['CheckpointKeeper']['best_value'] == pytest.approx(min(found), rel=1e-5)
 
 
 def _gradient(config: Any, store: Path, rank: int) -> list[torch.Tensor]:
