@@ -87,7 +87,7 @@ class CheckpointKeeper(Checkpoint):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the best weights so far; older checkpoints are all validated."""
+        """Go on with the best weights so far; without a note, all epochs were judged."""
         self.validated = bool(state_dict.get('validated', True))
         self.best_epochs = int(state_dict['best_epochs'])
         self.best_value = float(state_dict['best_value'])
