@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from monodepth2_training.data.network_unit import travel_unit_m
+from monodepth2_training.loss import velocity
 from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.loss.objective import Objective
-from monodepth2_training.loss.velocity import velocity_error
+from monodepth2_training.loss.velocity import share_of_known, velocity_error
 from support.loss_scene import random_prediction, random_views
 
 from monodepth2_ros.errors import ConfigError
@@ -75,6 +76,31 @@ def test_the_term_equals_the_slow_formula_and_its_gradient_is_right() -> None:
     travelled[0, 1] = NAN
     assert abs(velocity_error(T, travelled).item() - _slow(T, travelled)) < 1e-14
     assert torch.autograd.gradcheck(lambda T: velocity_error(T, travelled), T)
+
+
+@pytest.mark.parametrize('known', [8, 5, 2, 1, 0])
+def test_known_steps_count_alike_however_they_fall_onto_processes(
+    known: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = torch.Generator().manual_seed(4)
+    T = torch.eye(4, dtype=torch.float64).repeat(4, 2, 1, 1)
+    T[..., :3, 3] = torch.rand(4, 2, 3, generator=rng, dtype=torch.float64)
+    travelled = torch.full((8,), NAN, dtype=torch.float64)
+    travelled[:known] = 0.3
+    travelled = travelled.reshape(4, 2)
+    everywhere = torch.isfinite(travelled).sum()
+    monkeypatch.setattr(velocity.distributed, 'is_initialized', lambda: True)
+    monkeypatch.setattr(velocity.distributed, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(velocity.distributed, 'all_reduce', lambda t: t.copy_(everywhere))
+    of_processes = [
+        share_of_known(travelled[half]) * velocity_error(T[half], travelled[half])
+        for half in (slice(0, 2), slice(2, 4))
+    ]
+    assert 0.5 * sum(of_processes) == pytest.approx(velocity_error(T, travelled))
+
+
+def test_one_process_weighs_its_term_as_it_is() -> None:
+    assert share_of_known(torch.tensor([[NAN, 1.0]])) == 1.0
 
 
 def test_the_objective_adds_the_weighted_term_and_nothing_at_weight_zero() -> None:

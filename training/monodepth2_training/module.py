@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule
 
 from monodepth2_training.data.augmentation import augment
 from monodepth2_training.finite_guard import FiniteGuard
+from monodepth2_training.loss.velocity import share_of_known
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -98,6 +99,8 @@ class DepthTraining(LightningModule):
         augmentation, noise = self._generators(self.current_epoch, batch_idx)
         views = augment(batch, self._config.augmentation, augmentation)
         velocity = self._config.loss.velocity_at(self.global_step)
+        if velocity:
+            velocity *= share_of_known(views.travelled_units)
         terms = self.objective(views, self(views), noise, velocity=velocity)
         return {'loss': terms.total, **scalars(terms)}
 

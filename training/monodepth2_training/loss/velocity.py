@@ -8,6 +8,7 @@ to metres, and through it depth (Guizilini et al., CVPR 2020, velocity supervisi
 from __future__ import annotations
 
 import torch
+from torch import distributed
 
 
 def velocity_error(
@@ -30,3 +31,20 @@ def velocity_error(
     lengths = torch.where(moves, lengths, torch.zeros_like(lengths))
     wanted = torch.where(known, travelled_units.to(t.dtype), torch.zeros_like(lengths))
     return (lengths - wanted).abs().sum() / known.sum().clamp(min=1)
+
+
+def share_of_known(travelled_units: torch.Tensor) -> float:
+    """What this process's term is multiplied by, so that a known step counts alike in all.
+
+    The mean over processes is then that over all known steps, however they fall. All processes
+    have to call it.
+
+    Args:
+        travelled_units: float [B, S]; NaN where it is not known.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 1.0
+    known = torch.isfinite(travelled_units).sum().float()
+    everywhere = known.clone()
+    distributed.all_reduce(everywhere)
+    return float(known * distributed.get_world_size() / everywhere.clamp(min=1.0))
