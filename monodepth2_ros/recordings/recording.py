@@ -109,8 +109,8 @@ class Recording(ABC):
             RecordingError: an unknown topic, or damage, told with what was read up to there.
         """
         wanted = [self.topic(name) for name in topics] if topics is not None else self.topics
-        names = frozenset(topic.name for topic in wanted)
-        source = self._read(names, start_ns, end_ns)
+        types = {topic.name: topic.type for topic in wanted}
+        source = self._read(frozenset(types), start_ns, end_ns)
         count, stamp_ns = 0, self.start_ns
         while True:
             try:
@@ -121,6 +121,8 @@ class Recording(ABC):
                 self._fail_damaged(count, stamp_ns, err)
             if message is None:
                 return
+            if message.type != types[message.topic]:
+                continue
             yield message
             count, stamp_ns = count + 1, message.stamp_ns
 

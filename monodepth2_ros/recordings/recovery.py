@@ -76,6 +76,7 @@ class RecoveredFile(ABC):
         start_time: earliest stamp, ns.
         end_time: latest stamp, ns, plus 1.
         note: what was lost and recovered.
+        whole: whether nothing was lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -113,6 +114,7 @@ class RecoveredFile(ABC):
         self.end_time = max(stretch.end_ns for stretch in self._stretches) + 1
         seconds = (self.end_time - 1 - self.start_time) / 1e9
         self.note = survey.note(path.name, self.message_count, seconds)
+        self.whole = not (survey.cut_off or survey.places or survey.left_out)
 
     def __enter__(self) -> RecoveredFile:
         """Give the file itself: it is open from construction."""

@@ -38,11 +38,13 @@ class Rosbag1Recording(Recording):
             self._reader.close()
             raise RecordingError(f'{path} is an intact bag without any message')
         self._types, unknown = _bag_types(self._reader)
-        links = [link for link in self._reader.connections if link.msgtype not in unknown]
+        known = [link for link in self._reader.connections if link.msgtype not in unknown]
+        links, changes = _of_one_type(known)
         notes = [
             f'messages of type {name} have no equal in ROS 2 and are left out'
             for name in sorted(unknown)
         ]
+        notes += changes
         span = (self._reader.start_time, self._reader.end_time - 1)
         super().__init__(path, _merge_topics(links), span, calibration=calibration, notes=notes)
         self._links = links
@@ -94,6 +96,18 @@ def _bag_types(reader: Reader) -> tuple[Typestore, set[str]]:
 def _same_in_ros2(store: Typestore, link: Connection) -> bool:
     name = _ros2_type(link)
     return not known_type(name) or is_same_wireformat(store, typestore(), link.msgtype, name)
+
+
+def _of_one_type(links: list[Connection]) -> tuple[list[Connection], list[str]]:
+    """The connections of each topic that are of its first type, and what is said of others."""
+    types: dict[str, str] = {}
+    for link in links:
+        types.setdefault(link.topic, _ros2_type(link))
+    others = {(link.topic, _ros2_type(link)) for link in links} - set(types.items())
+    notes = [
+        f'{topic} changes its type to {o}; only {types[topic]} is read' for topic, o in others
+    ]
+    return [link for link in links if _ros2_type(link) == types[link.topic]], sorted(notes)
 
 
 def _merge_topics(links: list[Connection]) -> list[Topic]:

@@ -99,15 +99,28 @@ def _list_folder(folder: Path) -> _Listing:
     except RecordingError as err:
         if not found:
             raise
-        note = f'{err}; played the {len(found)} storage files of the folder instead'
-        return _Listing(parts=tuple(found), notes=(note,))
+        parts = _without_copies(found)
+        note = f'{err}; played the {len(parts)} storage files of the folder instead'
+        return _Listing(parts=parts, notes=(note,))
     listed = [folder / PurePath(name).name for name in names]
     parts = tuple(path for path in listed if path.exists())
     missing = [path.name for path in listed if not path.exists()]
     if not parts:
         raise RecordingError(f'{folder}: none of its {len(listed)} parts is there: {missing}')
-    notes = (f'{len(missing)} of {len(listed)} parts are missing: {", ".join(missing)}',)
-    return _Listing(parts=parts, notes=notes if missing else (), messages=messages)
+    notes = []
+    if missing:
+        notes.append(f'{len(missing)} of {len(listed)} parts are missing: {", ".join(missing)}')
+    played = {path.name.removesuffix('.zstd') for path in parts}
+    others = [path.name for path in found if path.name.removesuffix('.zstd') not in played]
+    if others:
+        notes.append(f'not listed in metadata.yaml and therefore not read: {", ".join(others)}')
+    return _Listing(parts=parts, notes=tuple(notes), messages=messages)
+
+
+def _without_copies(paths: list[Path]) -> tuple[Path, ...]:
+    """Some storage files, but no compressed one beside what it was made of."""
+    names = {path.name for path in paths}
+    return tuple(p for p in paths if p.name.removesuffix('.zstd') not in names - {p.name})
 
 
 def _metadata(folder: Path) -> tuple[list[str], int]:

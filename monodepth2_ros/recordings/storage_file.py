@@ -6,10 +6,12 @@ What is compressed is seen from its first bytes. Nothing is lost without a note.
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
@@ -31,6 +33,8 @@ else:
 _RECOVERED = {'.mcap': RecoveredMcap, '.db3': RecoveredSqlite}
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 _PIECE_BYTES = 2**16
+_JOURNAL = '-wal'
+_NOT_IN_A_URI = frozenset('#?%')
 
 STORAGE_SUFFIXES = tuple(_RECOVERED)
 
@@ -60,9 +64,7 @@ class StorageFile:
         self._stack = stack
         self._notes: list[str] = []
         self._broken: Counter[str] = Counter()
-        if _has_journal(path):
-            self._notes.append(f'{path.name}-wal holds messages that were never merged into it')
-        self._plain = self._unpacked()
+        self._plain = self._merged() if _has_journal(path) else self._unpacked()
         self._cause: Exception | None = None
         self._recovery: RecoveredFile | None = None
         self._indexed = self._opened()
@@ -135,12 +137,15 @@ class StorageFile:
             self._cause = err
 
     def _opened(self) -> Reader | None:
-        """The file with its index; None if that cannot be read."""
+        """The file with its index; None if that cannot be read, or if MCAP has none of chunks."""
         try:
-            return self._stack.enter_context(Reader(self._plain))
+            reader = self._stack.enter_context(Reader(self._plain))
         except Exception as err:
             self._cause = err
             return None
+        # Messages outside of chunks lie in the order of writing, which rosbags takes for damage.
+        loose = self._plain.suffix == '.mcap' and not has_chunk_index(reader)
+        return None if loose and reader.message_count else reader
 
     def _recovered(self) -> RecoveredFile:
         """The file without its index: from the first damage on it is read so."""
@@ -152,17 +157,41 @@ class StorageFile:
         try:
             recovery = self._stack.enter_context(_RECOVERED[self._plain.suffix](self._plain))
         except (RecordingError, OSError) as err:
-            raise RecordingError(f'{name} is no readable bag ({cause}): {err}') from err
+            reasons = '; '.join((str(err), *self._notes))
+            raise RecordingError(f'{name} is no readable bag ({cause}): {reasons}') from err
         self._recovery = recovery
-        self._notes.append(recovery.note)
+        if self._cause is not None or not recovery.whole:
+            self._notes.append(recovery.note)
         return recovery
+
+    def _folder(self) -> Path:
+        """A folder for as long as the file is open."""
+        return Path(self._stack.enter_context(TemporaryDirectory(prefix='monodepth2_bag_')))
+
+    def _merged(self) -> Path:
+        """A copy of a database with the messages of the journal beside it, which stays."""
+        name, copy = self._path.name, self._folder() / self._path.name
+        try:
+            for suffix in ('', _JOURNAL):
+                shutil.copyfile(f'{self._path}{suffix}', f'{copy}{suffix}')
+            with closing(sqlite3.connect(copy)) as database:
+                database.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+                database.execute('PRAGMA journal_mode=DELETE')
+        except (OSError, sqlite3.Error) as err:
+            self._notes.append(f'{name}{_JOURNAL} holds messages that cannot be merged: {err}')
+            return self._path
+        self._notes.append(f'{name} is read from a copy with the messages of {name}{_JOURNAL}')
+        return copy
 
     def _unpacked(self) -> Path:
         """The file itself, or what its compressed form holds, as far as that is there."""
+        if self._path.suffix == '.db3' and _NOT_IN_A_URI.intersection(str(self._path.resolve())):
+            link = self._folder() / 'linked.db3'
+            link.symlink_to(self._path.resolve())
+            return link
         if self._path.suffix != '.zstd':
             return self._path
-        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix='monodepth2_bag_')))
-        target = folder / self._path.stem
+        target = self._folder() / self._path.stem
         if not _unpack(self._path, target):
             self._notes.append(
                 f'{self._path.name} cannot be unpacked to its end: it is cut off or damaged'
@@ -207,5 +236,5 @@ def _wanted(
 
 
 def _has_journal(path: Path) -> bool:
-    journal = path.with_name(f'{path.name}-wal')
+    journal = path.with_name(f'{path.name}{_JOURNAL}')
     return journal.exists() and journal.stat().st_size > 0
