@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
-from monodepth2_ros.images import RawImage
+from monodepth2_ros.images import CompressedImage, RawImage
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.messages import (
     CAMERA_INFO_TYPE,
@@ -151,9 +151,8 @@ class Recording(ABC):
     def _is_camera(self, topic: Topic) -> bool:
         if topic.count == 0 or topic.name.endswith('/compressedDepth'):
             return False
-        if topic.type == COMPRESSED_IMAGE_TYPE:
-            return True
-        return topic.type == IMAGE_TYPE and not self._holds_depth(topic.name)
+        pictures = topic.type in (IMAGE_TYPE, COMPRESSED_IMAGE_TYPE)
+        return pictures and not self._holds_depth(topic.name)
 
     def _holds_depth(self, name: str) -> bool:
         try:
@@ -162,9 +161,7 @@ class Recording(ABC):
             return False
         if picture is None:
             return True
-        if not isinstance(picture, RawImage):
-            return False
-        encoding = picture.encoding.upper()
+        encoding = _encoding(picture).upper()
         return encoding.startswith(_DEPTH_ENCODINGS) or (encoding == '16UC1' and 'depth' in name)
 
     def _first(self, topic: str, parse: Callable[[Message], _Content]) -> _Content | None:
@@ -195,3 +192,10 @@ class Recording(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release files and temporary storage."""
+
+
+def _encoding(picture: RawImage | CompressedImage) -> str:
+    """The encoding of an image; a compressed one names that of its source before a semicolon."""
+    if isinstance(picture, RawImage):
+        return picture.encoding
+    return picture.format.partition(';')[0].strip()

@@ -22,7 +22,11 @@ from monodepth2_ros.recordings import (
     open_recording,
 )
 from monodepth2_ros.recordings.cameras import cameras
-from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
+from monodepth2_ros.recordings.messages import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED_IMAGE_TYPE,
+    IMAGE_TYPE,
+)
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 CALIBRATION = CameraCalibration(
@@ -255,6 +259,32 @@ def test_the_left_calibrated_camera_is_chosen_and_depth_is_no_camera(tmp_path):
         assert choose_camera(recording, '/right').image == '/right/image_raw'
         with pytest.raises(RecordingError, match="no camera '/up'; its cameras are: /left/image"):
             choose_camera(recording, '/up')
+
+
+def compressed(form):
+    content = cdr.typestore().types[COMPRESSED_IMAGE_TYPE](
+        header=cdr.header(0, 'cam'), format=form, data=np.zeros(8, np.uint8)
+    )
+    return cdr.serialize(content, COMPRESSED_IMAGE_TYPE)
+
+
+def test_compressed_depth_is_no_camera_either(tmp_path):
+    forms = {
+        '/camera/aligned_depth_to_color/image_raw/compressed': '16UC1; png compressed ',
+        '/camera/color/image_raw/compressed': 'rgb8; jpeg compressed bgr8',
+        '/camera/plain/image_raw/compressed': 'jpeg',
+        '/camera/range/compressed': '32FC1; tiff compressed',
+    }
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        for name, form in forms.items():
+            writer.add_topic(name, COMPRESSED_IMAGE_TYPE)
+            writer.write(name, 0, compressed(form))
+    with open_recording(tmp_path / 'bag') as recording:
+        assert recording.image_topics() == (
+            '/camera/color/image_raw/compressed',
+            '/camera/plain/image_raw/compressed',
+        )
+        assert choose_camera(recording).image == '/camera/color/image_raw/compressed'
 
 
 def test_a_given_calibration_overrides_the_recorded_one(tmp_path):
