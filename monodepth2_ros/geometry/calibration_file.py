@@ -95,7 +95,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding='utf-8'))
     except OSError as err:
         raise CalibrationError(f'calibration file {path} cannot be read: {err}') from err
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as err:
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
         first_line = ' '.join(str(err).split())[:200]
         raise CalibrationError(f'calibration file {path} is not YAML: {first_line}') from err
     if not isinstance(document, dict):
@@ -146,7 +146,7 @@ def _numbers(document: dict[str, Any], key: str) -> tuple[float, ...]:
     try:
         # YAML 1.1 reads 1e-05 as text, and yaml-cpp writes it so.
         return tuple(float(value) for value in data)
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, OverflowError) as err:
         raise CalibrationError(f'{key}.data holds something else than numbers: {err}') from err
 
 

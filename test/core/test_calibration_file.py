@@ -125,6 +125,8 @@ def test_a_missing_key_is_named(file, key):
         ('455, 240', '455', r'projection_matrix.data has 11 numbers: expected 12'),
         ('[500.25', '[fx', 'camera_matrix.data holds something else than numbers'),
         ('[500.25', '[.nan', 'K = .* is not finite'),
+        ('[500.25', '[5' + '0' * 400, 'camera_matrix.data holds something else than numbers'),
+        ('[500.25', '[5' + '0' * 5000, 'is not YAML'),
         ('  data: [-0.3, 0.1', '  data: [-0.3, 0.1, 0, 0', 'plumb_bob has 7 coefficients'),
         ('distortion_model: plumb_bob', 'distortion_model: ds', "model 'ds' is unknown"),
         ('distortion_model: plumb_bob', 'distortion_model: 5', "distortion_model is '5'"),
