@@ -107,7 +107,7 @@ class VideoRecording(_PictureRecording):
                 f'{path} claims {rate:g} frames a second: give the true rate by fps'
             )
         self._decoded: int | None = None
-        super().__init__(path, _regular(rate), max(count, 1), calibration)
+        super().__init__(path, _regular(rate), count, calibration)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -173,13 +173,16 @@ class ImageFolderRecording(_PictureRecording):
 
     def _frames(self, first: int) -> Frames:
         for index, file in enumerate(self._files[first:], start=first):
-            pixels = cv2.imread(str(file), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+            pixels = _playable(file)
             if pixels is None:
                 self._damaged.add(file)
             else:
                 yield index, pixels
         if len(self._damaged) == len(self._files):
-            raise RecordingError(f'{self._files[0]} is no image that OpenCV can decode')
+            raise RecordingError(
+                f'{self._files[0]} is no image that can be played: expected 8-bit colour, or grey '
+                'of 8 or 16 bits, in a file that OpenCV can decode'
+            )
 
 
 def has_images(folder: Path) -> bool:
@@ -190,15 +193,24 @@ def has_images(folder: Path) -> bool:
 def _probe_video(path: Path) -> tuple[int, float]:
     video = cv2.VideoCapture(str(path))
     try:
-        alive = video.isOpened() and video.read()[0]
-        count, fps = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+        alive = video.isOpened() and video.grab()
+        claimed, fps = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
+        count = int(claimed) if claimed >= 1 else 1 + _count_rest(video)
     finally:
         video.release()
     if not alive:
         raise RecordingError(
             f'{path} is no video that OpenCV can decode; convert it first, e.g. to H.264 in MP4'
         )
-    return int(count), float(fps)
+    return count, float(fps)
+
+
+def _count_rest(video: cv2.VideoCapture) -> int:
+    """Frames from here on; a container that was never closed does not know."""
+    count = 0
+    while video.grab():
+        count += 1
+    return count
 
 
 def _sorted_images(folder: Path) -> tuple[list[Path], list[int]]:
@@ -219,11 +231,16 @@ def _first_at(stamps_ns: Callable[[int], int], count: int, start_ns: int | None)
     return next((index for index in range(count) if stamps_ns(index) >= start_ns), count)
 
 
+def _playable(file: Path) -> NDArray[Any] | None:
+    """The pixels of an image file; None if it cannot be decoded or no encoding fits."""
+    try:
+        pixels = cv2.imread(str(file), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        return None
+    return pixels if pixels is not None and _encoding(pixels) else None
+
+
 def _encoding(pixels: NDArray[Any]) -> str:
+    """The encoding of an array [H, W] or [H, W, 3] BGR; empty if none fits."""
     names = {(np.uint8, 2): 'mono8', (np.uint16, 2): 'mono16', (np.uint8, 3): 'bgr8'}
-    encoding = names.get((pixels.dtype.type, pixels.ndim))
-    if encoding is None:
-        raise RecordingError(
-            f'images of {pixels.dtype} {pixels.shape} cannot be played; use 8-bit colour'
-        )
-    return encoding
+    return names.get((pixels.dtype.type, pixels.ndim), '')

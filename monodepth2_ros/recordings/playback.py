@@ -43,15 +43,18 @@ class Clip:
     """Recorded topic to publication; other topics are left out."""
     start_ns: int
     """First stamp to play."""
-    end_ns: int
-    """Last stamp to play."""
+    end_ns: int | None
+    """Last stamp to play; None plays to the end, which a recording may claim to be too early."""
     camera: CameraTopics | None = None
     """The camera that plays under the relative names, if one was chosen."""
 
     @property
     def duration_s(self) -> float:
         """Seconds of the recording that are played."""
-        return (self.end_ns - self.start_ns) / 1e9
+        last_ns = self.recording.end_ns
+        if self.end_ns is not None:
+            last_ns = min(last_ns, self.end_ns)
+        return (last_ns - self.start_ns) / 1e9
 
     @property
     def image_topics(self) -> frozenset[str]:
@@ -71,9 +74,8 @@ class Clip:
         recorded = {topic.name for topic in self.recording.topics} & set(self.routes)
         if given is not None and self.camera is not None:
             recorded.discard(_info_name(self.camera))
-        for message in self.recording.messages(
-            recorded, start_ns=self.start_ns, end_ns=self.end_ns + 1
-        ):
+        end_ns = None if self.end_ns is None else self.end_ns + 1
+        for message in self.recording.messages(recorded, start_ns=self.start_ns, end_ns=end_ns):
             if given is not None and self.camera and message.topic == self.camera.image:
                 info = _info_of(self.camera, given, message)
                 if info is not None:
@@ -105,8 +107,7 @@ def make_clip(
         RecordingError: no such camera or topic, or nothing lies in that time.
     """
     start_ns = recording.start_ns + round(start_s * 1e9)
-    end_ns = min(recording.end_ns, start_ns + round(duration_s * 1e9) - 1)
-    end_ns = end_ns if duration_s else recording.end_ns
+    end_ns = start_ns + round(duration_s * 1e9) - 1 if duration_s else None
     if start_s < 0 or duration_s < 0 or start_ns > recording.end_ns:
         raise RecordingError(
             f'{recording.path} lasts {recording.duration_s:.2f} s: nothing to play from '

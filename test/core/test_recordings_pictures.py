@@ -3,15 +3,30 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+import sys
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
-from monodepth2_ros.recordings import cdr, image_frames, open_recording
+from monodepth2_ros.recordings import cdr, image_frames, open_recording, pictures
+from monodepth2_ros.recordings.playback import make_clip
 
 CALIBRATION = CameraCalibration(width=64, height=48, K=(50.0, 0, 31.5, 0, 50, 23.5, 0, 0, 1))
+
+KILLED_WRITER = """
+import os, signal, sys, cv2, numpy as np
+video = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter_fourcc(*'MJPG'), 20, (640, 480))
+noise = np.random.default_rng(0)
+for _ in range(30 if video.isOpened() else 0):
+    video.write(noise.integers(0, 256, (480, 640, 3), np.uint8))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def write_video(path, frames=12, fps=20.0):
@@ -51,6 +66,27 @@ def test_video_frames_come_in_order_with_the_calibration(tmp_path):
         assert recording.calibration('/camera/image_raw') == CALIBRATION
         late = list(recording.messages(['/camera/image_raw'], start_ns=recording.end_ns))
         assert len(late) == 1
+
+
+def test_a_video_whose_writer_was_killed_plays_all_its_frames(tmp_path):
+    subprocess.run([sys.executable, '-c', KILLED_WRITER, tmp_path / 'a.mkv'], check=False)
+    if not (tmp_path / 'a.mkv').exists():
+        pytest.skip('this OpenCV cannot write videos')
+    with open_recording(tmp_path / 'a.mkv') as recording:
+        decoded = len(list(recording.messages()))
+        assert decoded > 10
+        assert recording.message_count == decoded
+        assert recording.duration_s == pytest.approx((decoded - 1) / 20.0)
+        assert len(list(make_clip(recording).messages())) == decoded
+
+
+def test_a_video_that_claims_too_few_frames_plays_all_its_frames(tmp_path, monkeypatch):
+    path = write_video(tmp_path / 'a.avi')
+    monkeypatch.setattr(pictures, '_probe_video', lambda path: (4, 20.0))
+    with open_recording(path) as recording:
+        assert recording.message_count == 4
+        assert len(list(make_clip(recording).messages())) == 12
+        assert len(list(make_clip(recording, duration_s=0.3).messages())) == 6
 
 
 def test_images_play_in_name_order_at_ten_hertz(tmp_path):
@@ -101,6 +137,41 @@ def test_an_undecodable_picture_of_a_folder_is_left_out_and_counted(tmp_path):
         assert recording.notes == (
             '1 of 3 images cannot be decoded and are left out, the first is b.png',
         )
+
+
+def png_that_claims(width, height):
+    def chunk(kind, data):
+        check = struct.pack('>I', zlib.crc32(kind + data))
+        return struct.pack('>I', len(data)) + kind + data + check
+
+    head = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    chunks = chunk(b'IHDR', head) + chunk(b'IDAT', zlib.compress(bytes(100))) + chunk(b'IEND', b'')
+    return b'\x89PNG\r\n\x1a\n' + chunks
+
+
+@pytest.mark.parametrize(
+    'odd',
+    [
+        cv2.imencode('.png', np.zeros((4, 5, 3), np.uint16))[1].tobytes(),
+        png_that_claims(60_000, 60_000),
+    ],
+    ids=['16-bit colour', 'over the pixel limit'],
+)
+def test_a_picture_that_cannot_be_played_does_not_end_the_folder(tmp_path, odd):
+    folder = write_images(tmp_path / 'images', ['a.png', 'b.png', 'c.png'])
+    (folder / 'b.png').write_bytes(odd)
+    with open_recording(folder) as recording:
+        assert len(list(image_frames(recording))) == 2
+        assert 'the first is b.png' in recording.notes[0]
+
+
+def test_a_folder_that_holds_nothing_to_play_says_what_it_expects(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((4, 5, 3), np.uint16))
+    with (
+        open_recording(tmp_path) as recording,
+        pytest.raises(RecordingError, match=r'a\.png is no image .* expected 8-bit colour'),
+    ):
+        list(recording.messages())
 
 
 def test_undecodable_pictures_are_named(tmp_path):
