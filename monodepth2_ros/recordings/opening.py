@@ -41,7 +41,7 @@ def open_recording(
         return _open_folder(place, calibration, fps)
     if is_storage_file(place):
         return rosbag2.Rosbag2Recording(place, calibration=calibration)
-    if place.suffix == '.bag':
+    if place.name.endswith(('.bag', '.bag.active')):
         return Rosbag1Recording(place, calibration=calibration)
     if place.suffix.lower() in pictures.VIDEO_SUFFIXES:
         return pictures.VideoRecording(place, calibration=calibration, fps=fps)

@@ -19,13 +19,14 @@ from monodepth2_ros.recordings.cdr import known_type, typestore
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
 from monodepth2_ros.recordings.recording import Recording
 
-_HINT = '; `rosbag reindex` may repair a copy of it'
+_HINT = '; `rosbag reindex` (of ROS 1) may repair a copy of it'
+_MAGIC = b'#ROSBAG V2.0'
 _RENAMED = {'tf/msg/tfMessage': 'tf2_msgs/msg/TFMessage'}
 _ROS2_FORM = ('builtin_interfaces/msg/Time', 'std_msgs/msg/Header')
 
 
 class Rosbag1Recording(Recording):
-    """A ROS 1 ``.bag`` file."""
+    """A ROS 1 ``.bag`` file, or the ``.bag.active`` of a recorder that was killed."""
 
     def __init__(self, path: Path, *, calibration: CameraCalibration | None = None) -> None:
         """Open a bag.
@@ -71,10 +72,18 @@ def _opened(path: Path) -> Reader:
         reader.open()
     except Exception as err:
         reason = str(err) or type(err).__name__
-        raise RecordingError(
-            f'{path} is no readable ROS 1 bag ({reason}){_HINT if "index" in reason else ""}'
-        ) from err
+        hint = _HINT if _is_bag(path) else ''
+        raise RecordingError(f'{path} is no readable ROS 1 bag ({reason}){hint}') from err
     return reader
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether a file begins as a ROS 1 bag does, so that damage is what keeps it from opening."""
+    try:
+        with path.open('rb') as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
 
 
 def _bag_types(reader: Reader) -> tuple[Typestore, set[str]]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.rosbag2.enums import CompressionFormat, CompressionMode
+from rosbags.typesys import Stores, get_typestore
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
@@ -366,6 +368,37 @@ def test_real_ros1_bags_read_in_full(name):
         twist = cdr.parse(next(recording.messages(['/turtle1/cmd_vel'])))
         assert np.isfinite(twist.linear.x)
         check_two_streams(recording)
+
+
+def write_ros1(path):
+    with Ros1Writer(path) as writer:
+        types = get_typestore(Stores.ROS1_NOETIC)
+        link = writer.add_connection('/chat', 'std_msgs/msg/String', typestore=types)
+        for index in range(10):
+            writer.write(link, index * 10**8, b'\2\0\0\0hi')
+    return path
+
+
+@pytest.mark.parametrize('name', ['drive.bag', 'drive.bag.active'])
+@pytest.mark.parametrize('share', [0.02, 0.5, 0.9])
+def test_a_ros1_bag_that_was_cut_off_is_refused_with_the_remedy(tmp_path, name, share):
+    whole = write_ros1(tmp_path / 'whole.bag').read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(RecordingError, match=r'no readable ROS 1 bag .*`rosbag reindex`'):
+        open_recording(tmp_path / name)
+
+
+def test_a_ros1_bag_that_its_recorder_closed_plays_under_either_name(tmp_path):
+    for name in ('drive.bag', 'drive.bag.active'):
+        with open_recording(write_ros1(tmp_path / name)) as recording:
+            assert len(list(recording.messages())) == recording.message_count == 10
+
+
+def test_no_remedy_is_named_for_what_never_was_a_ros1_bag(tmp_path):
+    (tmp_path / 'drive.bag').write_text('something else')
+    with pytest.raises(RecordingError) as caught:
+        open_recording(tmp_path / 'drive.bag')
+    assert 'reindex' not in str(caught.value)
 
 
 @pytest.mark.parametrize(
