@@ -13,6 +13,9 @@ from monodepth2_ros.typed_document import decode
 LEAST_SHARE = 0.9
 """Share of the messages that has to arrive."""
 
+FIND_S = 60.0
+"""How long the two processes may take to find each other on a busy computer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:

@@ -24,7 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
 
-from monodepth2_ros.delivery import Delivery, to_line
+from monodepth2_ros.delivery import FIND_S, Delivery, to_line
 from monodepth2_ros.nodes.message_types import listening_qos
 from monodepth2_ros.nodes.quality_of_service import profile
 
@@ -38,7 +38,6 @@ MESSAGES = 20
 
 _MODULE = 'monodepth2_ros.nodes.middleware_check'
 _PERIOD_S = 0.04
-_FIND_S = 60.0
 _DRAIN_S = 0.5
 _END_S = 5.0
 
@@ -106,7 +105,7 @@ def _receive(node: Node, topic: str, sender: subprocess.Popen[str]) -> list[floa
     node.create_subscription(Image, topic, heard, qos)
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
-    end_s = time.monotonic() + _FIND_S + MESSAGES * _PERIOD_S
+    end_s = time.monotonic() + FIND_S + MESSAGES * _PERIOD_S
     while time.monotonic() < end_s and len(delays_s) < MESSAGES:
         if sender.poll() is not None:
             end_s = min(end_s, time.monotonic() + _DRAIN_S)
@@ -130,7 +129,7 @@ def _publish(node: Node, topic: str, message_bytes: int) -> None:
     publisher = node.create_publisher(Image, topic, profile('best_effort'))
     message = Image(height=1, width=message_bytes, step=message_bytes, encoding='mono8')
     message.data = array.array('B', bytes(message_bytes))
-    end_s = time.monotonic() + _FIND_S
+    end_s = time.monotonic() + FIND_S
     while not publisher.get_subscription_count():
         if time.monotonic() > end_s:
             return

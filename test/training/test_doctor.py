@@ -31,6 +31,7 @@ CAMERA = {
     'messages': 31,
     'seconds': 3.0,
     'message_bytes': 921_600,
+    'image_size': [192, 128],
     'calibration': None,
 }
 
@@ -169,12 +170,37 @@ def test_a_camera_is_told_with_rate_size_and_reliability():
         ({}, Level.WARN, 'no camera_info beside it'),
         ({'messages': 0, 'seconds': 0.0}, Level.ERROR, 'but no image came'),
         ({'type': '', 'messages': 0, 'seconds': 0.0}, Level.ERROR, 'nobody publishes /camera'),
+        (
+            {'type': 'sensor_msgs/msg/PointCloud2', 'messages': 0, 'seconds': 0.0},
+            Level.ERROR,
+            'is no camera: it carries sensor_msgs/msg/PointCloud2, expected sensor_msgs/msg/Image',
+        ),
+        (
+            {'calibration': asdict(replace(CALIBRATION, K=(0.0,) * 9))},
+            Level.WARN,
+            'the camera_info beside it cannot be used: K',
+        ),
+        (
+            {'calibration': asdict(CALIBRATION), 'image_size': [96, 64]},
+            Level.WARN,
+            'is for images of 192x128 pixels, but they have 96x64',
+        ),
+        ({'calibration': asdict(CALIBRATION), 'image_size': None}, Level.OK, '; camera_info bes'),
     ],
 )
 def test_what_lacks_of_a_camera_is_said(change, level, text):
     check = ros.checks(_facts({**CAMERA, **change}))[-1]
     assert check.level is level
     assert text in check.text
+
+
+def test_a_calibration_that_cannot_be_read_is_one_line_among_the_others(capsys):
+    status, out = _run(capsys, '--no-ros', '--calibration', '/nope.yaml')
+    assert status == 1
+    assert 'error  calibration  calibration file /nope.yaml cannot be read' in out
+    assert [line.split()[1] for line in out.splitlines()] == [
+        *('system', 'memory', 'device', 'engines', 'calibration')
+    ]
 
 
 def test_lost_test_messages_are_a_warning():

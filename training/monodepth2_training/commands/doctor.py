@@ -50,16 +50,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _checks(args: argparse.Namespace) -> list[Check]:
     """All lines, in the order in which they are printed."""
-    from monodepth2_ros.geometry.calibration_file import load_calibration
     from monodepth2_training.doctor import machine, ros
-    from monodepth2_training.doctor.model import match_camera, read_model, try_engine
+    from monodepth2_training.doctor.model import (
+        match_camera,
+        read_calibration,
+        read_model,
+        try_engine,
+    )
 
     found = [machine.system(), machine.memory(), machine.device(args.device), machine.engines()]
     facts, reason = (None, '') if args.no_ros else ros.ask(args.topic, duration_s=args.seconds)
-    calibration = load_calibration(args.calibration) if args.calibration else None
+    calibration = ros.calibration(facts) if facts is not None else None
     origin = args.calibration or 'camera_info'
-    if calibration is None and facts is not None:
-        calibration = ros.calibration(facts)
+    if args.calibration:
+        calibration, fault = read_calibration(args.calibration)
+        found += [fault] if fault is not None else []
     if args.model:
         model, check = read_model(args.model)
         found.append(check)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import Monodepth2Error
+from monodepth2_ros.errors import CalibrationError, Monodepth2Error
 from monodepth2_ros.health import Level
 from monodepth2_training.doctor.check import Check
 
@@ -38,6 +38,16 @@ def read_model(path: Path) -> tuple[Model | None, Check]:
     text = f'{model.path}: {network.encoder} {network.width}x{network.height}, verified; {scale}'
     level = Level.WARN if scale == RELATIVE else Level.OK
     return model, Check(name='model', level=level, text=text, facts=facts)
+
+
+def read_calibration(path: str) -> tuple[CameraCalibration | None, Check | None]:
+    """Load a calibration file; a line only for one that cannot be used."""
+    from monodepth2_ros.geometry.calibration_file import load_calibration
+
+    try:
+        return load_calibration(path), None
+    except CalibrationError as err:
+        return None, Check(name='calibration', level=Level.ERROR, text=str(err))
 
 
 def try_engine(model: Model, device: str) -> Check:
