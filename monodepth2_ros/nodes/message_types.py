@@ -22,12 +22,12 @@ def message_class(type_name: str) -> Any | None:
         return None
 
 
-def playing_qos(*, latched: bool) -> QoSProfile:
-    """Reliable, keeping the last 10; transient local when latched."""
+def playing_qos(*, latched: bool, depth: int = _DEPTH) -> QoSProfile:
+    """Reliable, keeping the last ``depth``; transient local when latched."""
     durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
-        depth=_DEPTH,
+        depth=depth,
         reliability=ReliabilityPolicy.RELIABLE,
         durability=durability,
     )

@@ -7,6 +7,7 @@ that lateness never adds up.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,11 +15,13 @@ from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.cameras import CameraTopics, choose_camera
-from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, Message
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, Message, Topic
 from monodepth2_ros.recordings.recording import Recording
 
 ANY_CAMERA = 'auto'
 _STAMPS_END_NS = 2**31 * 10**9
+_DEPTH = 10
+_LATCHED_DEPTH_MAX = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,9 @@ class Route:
     type: str
     """Message type."""
     latched: bool = False
-    """Whether late subscribers get the last message."""
+    """Whether late subscribers get the last messages."""
+    depth: int = _DEPTH
+    """How many messages are kept, for late subscribers too when latched."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,8 @@ class Clip:
     """Last stamp to play; None plays to the end, which a recording may claim to be too early."""
     camera: CameraTopics | None = None
     """The camera that plays under the relative names, if one was chosen."""
+    preceding: tuple[Message, ...] = ()
+    """What latched topics held at the start: their messages with stamps before it."""
 
     @property
     def duration_s(self) -> float:
@@ -65,6 +72,7 @@ class Clip:
     def messages(self) -> Iterator[Message]:
         """Stream the messages to play, still with their recorded topics.
 
+        What precedes the start on latched topics comes first.
         A given calibration replaces the chosen camera's recorded one: it precedes every image.
 
         Raises:
@@ -75,6 +83,7 @@ class Clip:
         if given is not None and self.camera is not None:
             recorded.discard(_info_name(self.camera))
         end_ns = None if self.end_ns is None else self.end_ns + 1
+        yield from self.preceding
         for message in self.recording.messages(recorded, start_ns=self.start_ns, end_ns=end_ns):
             if given is not None and self.camera and message.topic == self.camera.image:
                 info = _info_of(self.camera, given, message)
@@ -104,7 +113,7 @@ def make_clip(
         duration_s: how long to play; 0 means to the end.
 
     Raises:
-        RecordingError: no such camera or topic, or nothing lies in that time.
+        RecordingError: no such camera or topic, nothing lies in that time, or damage before it.
     """
     start_ns = recording.start_ns + round(start_s * 1e9)
     end_ns = start_ns + round(duration_s * 1e9) - 1 if duration_s else None
@@ -118,8 +127,29 @@ def make_clip(
         chosen = choose_camera(recording, '' if camera == ANY_CAMERA else camera)
     routes = _routes(recording, chosen, topics)
     return Clip(
-        recording=recording, routes=routes, start_ns=start_ns, end_ns=end_ns, camera=chosen
+        recording=recording,
+        routes=routes,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        camera=chosen,
+        preceding=_preceding(recording, routes, start_ns),
     )
+
+
+def _preceding(
+    recording: Recording, routes: Mapping[str, Route], start_ns: int
+) -> tuple[Message, ...]:
+    """The last messages of latched topics before the start, as many as late subscribers get."""
+    latched = {name: route for name, route in routes.items() if route.latched}
+    if not latched or start_ns <= recording.start_ns:
+        return ()
+    kept: dict[str, deque[Message]] = {
+        name: deque(maxlen=route.depth) for name, route in latched.items()
+    }
+    for message in recording.messages(latched, end_ns=start_ns):
+        kept[message.topic].append(message)
+    messages = (message for each in kept.values() for message in each)
+    return tuple(sorted(messages, key=lambda message: message.stamp_ns))
 
 
 def _routes(
@@ -129,11 +159,14 @@ def _routes(
     if not names and camera is None:
         names = [topic.name for topic in recording.topics]
     found = [recording.topic(name) for name in names]
-    routes = {
-        topic.name: Route(topic=topic.name, type=topic.type, latched=topic.latched)
-        for topic in found
-    }
+    routes = {topic.name: _recorded_route(topic) for topic in found}
     return routes | _camera_routes(recording, camera)
+
+
+def _recorded_route(topic: Topic) -> Route:
+    """Under its own name; of a latched topic all is kept, as each message may be another's."""
+    depth = min(max(_DEPTH, topic.count), _LATCHED_DEPTH_MAX) if topic.latched else _DEPTH
+    return Route(topic=topic.name, type=topic.type, latched=topic.latched, depth=depth)
 
 
 def _camera_routes(recording: Recording, camera: CameraTopics | None) -> dict[str, Route]:
@@ -174,8 +207,8 @@ class Timeline:
     """Stamp that ``start_ns`` becomes; None keeps recorded stamps."""
 
     def due_s(self, stamp_ns: int) -> float:
-        """Steady clock at which a stamp is due."""
-        return self.start_clock_s + (stamp_ns - self.start_ns) / 1e9 / self.rate
+        """Steady clock at which a stamp is due; one before the start is due at once."""
+        return self.start_clock_s + max(0, stamp_ns - self.start_ns) / 1e9 / self.rate
 
     def stamp_at(self, clock_s: float) -> int:
         """Recorded time, in ns, that a steady clock reading stands for."""

@@ -57,7 +57,7 @@ class Progress:
         elapsed_s = clock_s - self._said_s
         if not self._period_s or elapsed_s < self._period_s:
             return None
-        played_s = (stamp_ns - self._clip.start_ns) / 1e9
+        played_s = max(0, stamp_ns - self._clip.start_ns) / 1e9
         share = played_s / max(self._clip.duration_s, 1e-9)
         rate = (self._tally.frames - self._said_frames) / elapsed_s
         self._said_s, self._said_frames = clock_s, self._tally.frames

@@ -114,6 +114,23 @@ def test_what_cannot_be_played_is_refused(recording):
         make_clip(recording, topics=['/other'])
 
 
+def test_latched_messages_from_before_the_start_come_first(tmp_path):
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/latched', 'std_msgs/msg/String', latched=True)
+        writer.add_topic('/other', 'std_msgs/msg/String')
+        for index in range(1200):
+            writer.write('/latched', index, b'\0\1\0\0\1\0\0\0\0')
+            writer.write('/other', 10**9 + index, b'\0\1\0\0\1\0\0\0\0')
+    with open_recording(tmp_path / 'bag') as recording:
+        clip = make_clip(recording, start_s=1.0 + 1e-6)
+        played = [(message.topic, message.stamp_ns) for message in clip.messages()]
+    assert (clip.routes['/latched'].depth, clip.routes['/other'].depth) == (1000, 10)
+    assert played[:1000] == [('/latched', index) for index in range(200, 1200)]
+    assert played[1000:] == [('/other', 10**9 + index) for index in range(1000, 1200)]
+    timeline = Timeline(start_ns=clip.start_ns, start_clock_s=100.0)
+    assert timeline.due_s(200) == 100.0
+
+
 def test_progress_is_said_once_a_period(recording):
     clip, tally = make_clip(recording), Tally(100.0)
     progress = Progress(clip, tally, 1.0, clock_s=100.0)

@@ -17,15 +17,20 @@ from rclpy.context import Context
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 from support.make_bag import CALIBRATION, START_NS, image, write_camera_bag
 from support.ros_harness import wait_until
 
 from monodepth2_ros.errors import ConfigError, RecordingError
 from monodepth2_ros.geometry.calibration_file import save_calibration
 from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.nodes.message_types import playing_qos
 from monodepth2_ros.nodes.player_node import PlayerNode
-from monodepth2_ros.recordings import RecordingWriter
+from monodepth2_ros.recordings import RecordingWriter, cdr
 from monodepth2_ros.recordings.messages import IMAGE_TYPE
+
+STRING_TYPE = 'std_msgs/msg/String'
+LATCHED_QOS = playing_qos(latched=True, depth=100)
 
 
 @pytest.fixture
@@ -168,6 +173,35 @@ def test_the_clock_runs_with_the_recording(ros_world, player, bag):
     assert times == sorted(times)
     assert len(times) > 20
     assert times[-1] == START_NS + 450_000_000
+
+
+@pytest.fixture
+def latched_bag(tmp_path):
+    """15 latched texts at once, then a second of others at 10 Hz."""
+    with RecordingWriter(tmp_path / 'latched') as writer:
+        writer.add_topic('/latched', STRING_TYPE, latched=True)
+        writer.add_topic('/others', STRING_TYPE)
+        for index in range(15):
+            writer.write('/latched', START_NS + index, text(f'latched {index}'))
+        for index in range(1, 11):
+            writer.write('/others', START_NS + index * 10**8, text(f'other {index}'))
+    return tmp_path / 'latched'
+
+
+def text(content):
+    return cdr.serialize(cdr.typestore().types[STRING_TYPE](data=content), STRING_TYPE)
+
+
+@pytest.mark.parametrize('start_s', [0.0, 0.5])
+def test_late_subscribers_get_all_that_is_latched_wherever_it_starts(
+    ros_world, player, latched_bag, start_s
+):
+    node = player(latched_bag, rate=10.0, start_s=start_s)
+    node.run()
+    assert node.tally.latest_s < 0.4
+    heard = ros_world.listen(String, '/latched', LATCHED_QOS)
+    heard.wait_count(15)
+    assert [message.data for message in heard.messages] == [f'latched {i}' for i in range(15)]
 
 
 def test_types_that_are_not_installed_are_left_out(ros_world, player, tmp_path):
