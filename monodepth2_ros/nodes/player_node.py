@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import rclpy
@@ -27,9 +28,11 @@ from monodepth2_ros.nodes.interrupts import ignore_interrupts
 from monodepth2_ros.nodes.message_types import message_class, playing_qos
 from monodepth2_ros.nodes.player_parameters import PlayerParameters
 from monodepth2_ros.recordings import Recording, open_recording
-from monodepth2_ros.recordings.playback import Clip, Route, Timeline, make_clip
+from monodepth2_ros.recordings.playback import Clip, Route, make_clip
 from monodepth2_ros.recordings.progress import Progress, Tally
+from monodepth2_ros.recordings.timeline import Timeline
 
+_CLOCK = '/clock'
 _SPIN_FROM_S = 0.005
 _CLOCK_PERIOD_S = 0.01
 _ACK_TIMEOUT_S = 5.0
@@ -56,7 +59,7 @@ class PlayerNode(Node):
             self._recording.close()
             raise
         wants_clock = self.parameters.clock
-        self._clock_publisher = self.create_publisher(Clock, '/clock', 10) if wants_clock else None
+        self._clock_publisher = self.create_publisher(Clock, _CLOCK, 10) if wants_clock else None
 
     def run(self) -> None:
         """Play until the end, or for ever when looping; returns early when ROS shuts down.
@@ -108,7 +111,15 @@ class PlayerNode(Node):
         self._say_notes(recording)
         if clip.camera is not None:
             self.get_logger().info(f'camera: {clip.camera.image}')
-        return clip
+        return self._without_clock(clip) if self.parameters.clock else clip
+
+    def _without_clock(self, clip: Clip) -> Clip:
+        """Leave out a recorded clock: with ours, time would leap to and fro."""
+        if _CLOCK not in clip.routes:
+            return clip
+        self.get_logger().info(f'{_CLOCK} is published anew, not as recorded')
+        routes = {name: route for name, route in clip.routes.items() if name != _CLOCK}
+        return replace(clip, routes=routes)
 
     def _say_notes(self, recording: Recording) -> None:
         """Warn of what is lost or odd, once each; playing may find more."""

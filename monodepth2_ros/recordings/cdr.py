@@ -8,6 +8,7 @@ encapsulation header.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,9 @@ from monodepth2_ros.recordings.messages import (
     IMAGE_TYPE,
     Message,
 )
+
+TRANSFORMS_TYPE = 'tf2_msgs/msg/TFMessage'
+"""Transforms, each with a header of its own."""
 
 _STAMP_OFFSET = 4
 _STAMP_END = 12
@@ -79,6 +83,20 @@ def restamped(data: bytes, stamp_ns: int) -> bytes:
     """The same message with another header stamp; it must begin with a header."""
     stamp = struct.pack(_stamp_format(data), *divmod(stamp_ns, 10**9))
     return b''.join((data[:_STAMP_OFFSET], stamp, memoryview(data)[_STAMP_END:]))
+
+
+def restamped_transforms(message: Message, restamp: Callable[[int], int]) -> bytes:
+    """The same ``tf2_msgs/TFMessage`` with another stamp in each transform's header.
+
+    Raises:
+        RecordingError: the bytes are no TFMessage.
+    """
+    content = parse(message)
+    for transform in content.transforms:
+        old = transform.header
+        stamp_ns = restamp(old.stamp.sec * 10**9 + old.stamp.nanosec)
+        transform.header = header(stamp_ns, old.frame_id)
+    return serialize(content, TRANSFORMS_TYPE)
 
 
 def _stamp_format(data: bytes) -> str:

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decides what a player publishes: which topics, under which names, when, and with which stamps.
-
-Times named ``clock_s`` are seconds of one steady clock. Due times follow from the start alone, so
-that lateness never adds up.
-"""
+"""Decides what a player publishes: which topics, under which names, and which stretch of them."""
 
 from __future__ import annotations
 
@@ -19,7 +15,6 @@ from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, Message, Topic
 from monodepth2_ros.recordings.recording import Recording
 
 ANY_CAMERA = 'auto'
-_STAMPS_END_NS = 2**31 * 10**9
 _DEPTH = 10
 _LATCHED_DEPTH_MAX = 1000
 
@@ -191,45 +186,3 @@ def _info_of(camera: CameraTopics, given: CameraCalibration, image: Message) -> 
         return None
     data = cdr.camera_info(given, stamp_ns=stamp_ns, frame_id=frame_id)
     return replace(image, topic=_info_name(camera), type=CAMERA_INFO_TYPE, data=data)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
-    """When each message of one pass through a clip is due, and which stamp it gets."""
-
-    start_ns: int
-    """Recorded stamp that is due at ``start_clock_s``."""
-    start_clock_s: float
-    """Steady clock at the start of the pass."""
-    rate: float = 1.0
-    """Recorded seconds a second."""
-    played_ns: int | None = None
-    """Stamp that ``start_ns`` becomes; None keeps recorded stamps."""
-
-    def due_s(self, stamp_ns: int) -> float:
-        """Steady clock at which a stamp is due; one before the start is due at once."""
-        return self.start_clock_s + max(0, stamp_ns - self.start_ns) / 1e9 / self.rate
-
-    def stamp_at(self, clock_s: float) -> int:
-        """Recorded time, in ns, that a steady clock reading stands for."""
-        return self.start_ns + round((clock_s - self.start_clock_s) * self.rate * 1e9)
-
-    def played_stamp(self, stamp_ns: int) -> int:
-        """The stamp to publish for a recorded one; intervals follow the rate, never negative."""
-        if self.played_ns is None:
-            return stamp_ns
-        return max(0, self.played_ns + round((stamp_ns - self.start_ns) / self.rate))
-
-    def played_bytes(self, message: Message) -> bytes:
-        """The bytes to publish; unchanged where there is no whole header that can be shifted.
-
-        A header whose clock is decades ahead of the recording's cannot: seconds have 31 bits.
-        """
-        if self.played_ns is None or not cdr.begins_with_header(message.type):
-            return message.data
-        try:
-            stamp_ns = self.played_stamp(cdr.header_stamp_ns(message.data))
-        except RecordingError:
-            return message.data
-        fits = stamp_ns < _STAMPS_END_NS
-        return cdr.restamped(message.data, stamp_ns) if fits else message.data

@@ -7,14 +7,15 @@ import math
 from dataclasses import replace
 
 import pytest
-from support.make_bag import CALIBRATION, START_NS, image, write_camera_bag
+from support.make_bag import CALIBRATION, START_NS, camera_info, image, write_camera_bag
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
-from monodepth2_ros.recordings.messages import IMAGE_TYPE
-from monodepth2_ros.recordings.playback import Timeline, make_clip
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
+from monodepth2_ros.recordings.playback import make_clip
 from monodepth2_ros.recordings.progress import Progress, Tally
+from monodepth2_ros.recordings.timeline import Timeline
 from monodepth2_ros.recordings.transit import Transit
 
 
@@ -58,6 +59,69 @@ def test_a_header_of_a_clock_that_is_decades_ahead_keeps_its_stamp():
     assert timeline.played_bytes(message) == message.data
     near = replace(message, data=image(0, 7))
     assert cdr.header_stamp_ns(timeline.played_bytes(near)) == START_NS + 7
+
+
+@pytest.mark.parametrize('rate', [0.9, 1.0, 2.0])
+def test_stamps_of_a_simulator_begin_now_and_keep_their_distances(rate):
+    now_ns = START_NS + 10**15
+    timeline = Timeline(start_ns=START_NS, start_clock_s=0.0, rate=rate, played_ns=now_ns)
+    played = []
+    for index in range(3):
+        recorded_ns = START_NS + 10**8 + index * 10**8
+        picture = Message(
+            topic='/a', type=IMAGE_TYPE, stamp_ns=recorded_ns, data=image(0, index * 3 * 10**7)
+        )
+        info = replace(
+            picture,
+            type=CAMERA_INFO_TYPE,
+            stamp_ns=recorded_ns + 10**6,
+            data=camera_info(index * 3 * 10**7),
+        )
+        played.append(cdr.header_stamp_ns(timeline.played_bytes(picture)))
+        assert cdr.header_stamp_ns(timeline.played_bytes(info)) == played[-1]
+    after_ns = [stamp_ns - now_ns for stamp_ns in played]
+    assert after_ns == pytest.approx([(10 + 3 * index) * 10**7 / rate for index in range(3)])
+
+
+def test_clocks_that_differ_begin_at_the_time_of_their_own_first_message():
+    timeline = Timeline(start_ns=START_NS, start_clock_s=0.0, played_ns=START_NS + 10**15)
+    stamps = []
+    for after_ns, header_ns in ((0, 7), (5, START_NS + 5), (6, START_NS // 2), (9, 10)):
+        message = Message(
+            topic='/a', type=IMAGE_TYPE, stamp_ns=START_NS + after_ns, data=image(0, header_ns)
+        )
+        stamps.append(cdr.header_stamp_ns(timeline.played_bytes(message)))
+    assert stamps == [START_NS + 10**15 + after_ns for after_ns in (0, 5, 6, 3)]
+
+
+def test_each_transform_is_shifted():
+    types = cdr.typestore().types
+    transforms = [
+        types['geometry_msgs/msg/TransformStamped'](
+            header=cdr.header(stamp_ns, 'map'),
+            child_frame_id=child,
+            transform=types['geometry_msgs/msg/Transform'](
+                translation=types['geometry_msgs/msg/Vector3'](1.0, 2.0, 3.0),
+                rotation=types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0),
+            ),
+        )
+        for stamp_ns, child in ((START_NS + 3, 'base'), (START_NS + 2 * 10**9, 'camera'))
+    ]
+    content = types[cdr.TRANSFORMS_TYPE](transforms=transforms)
+    message = Message(
+        topic='/tf',
+        type=cdr.TRANSFORMS_TYPE,
+        stamp_ns=START_NS,
+        data=cdr.serialize(content, cdr.TRANSFORMS_TYPE),
+    )
+    timeline = Timeline(start_ns=START_NS, start_clock_s=0.0, played_ns=5 * 10**9)
+    played = cdr.parse(replace(message, data=timeline.played_bytes(message)))
+    stamps = [(each.header.stamp.sec, each.header.stamp.nanosec) for each in played.transforms]
+    assert stamps == [(5, 3), (7, 0)]
+    assert played.transforms[1].child_frame_id == 'camera'
+    assert played.transforms[0].transform == transforms[0].transform
+    cut = replace(message, data=message.data[:40])
+    assert timeline.played_bytes(cut) == cut.data
 
 
 def test_a_clip_plays_all_topics_under_their_names(recording):

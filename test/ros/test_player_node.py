@@ -19,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from support.make_bag import CALIBRATION, START_NS, image, write_camera_bag
-from support.ros_harness import wait_until
+from support.ros_harness import has_publisher, wait_until
 
 from monodepth2_ros.errors import ConfigError, RecordingError
 from monodepth2_ros.geometry.calibration_file import save_calibration
@@ -173,6 +173,24 @@ def test_the_clock_runs_with_the_recording(ros_world, player, bag):
     assert times == sorted(times)
     assert len(times) > 20
     assert times[-1] == START_NS + 450_000_000
+
+
+def test_a_recorded_clock_gives_way_to_the_one_that_is_published(ros_world, player, tmp_path):
+    kind = 'rosgraph_msgs/msg/Clock'
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic('/clock', kind)
+        writer.add_topic('/others', STRING_TYPE)
+        for index in range(10):
+            writer.write('/others', START_NS + index * 50_000_000, text('other'))
+            writer.write('/clock', START_NS + index * 50_000_000, b'\0\1\0\0' + bytes(8))
+    clocks = ros_world.listen(Clock, '/clock', 100)
+    node = player(tmp_path / 'bag', clock=True)
+    assert set(node.clip.routes) == {'/others'}
+    wait_until(lambda: has_publisher(clocks.subscription, ros_world.node))
+    node.run()
+    clocks.wait(lambda clock: clock.clock.nanosec == (START_NS + 450_000_000) % 10**9)
+    assert min(clock.clock.sec for clock in clocks.messages) == START_NS // 10**9
+    assert player(tmp_path / 'bag').clip.routes['/clock'].type == kind
 
 
 @pytest.fixture
