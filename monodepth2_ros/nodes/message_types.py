@@ -24,16 +24,23 @@ def message_class(type_name: str) -> Any | None:
 
 def playing_qos(*, latched: bool, depth: int = _DEPTH) -> QoSProfile:
     """Reliable, keeping the last ``depth``; transient local when latched."""
-    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
         reliability=ReliabilityPolicy.RELIABLE,
-        durability=durability,
+        durability=_durability(latched=latched),
     )
 
 
-def listening_qos(*, reliable: bool, depth: int) -> QoSProfile:
-    """Volatile, keeping the last ``depth``."""
-    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability)
+def listening_qos(*, reliable: bool, depth: int, latched: bool = False) -> QoSProfile:
+    """Keeping the last ``depth``; transient local when latched, to get what was sent before."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=_durability(latched=latched),
+    )
+
+
+def _durability(*, latched: bool) -> DurabilityPolicy:
+    return DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE

@@ -17,6 +17,7 @@ from typing import Any
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 
 from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
@@ -42,7 +43,12 @@ KNOWN_TYPES = {
 _CAMERA = ('image', 'image/compressed')
 _DEPTH = 'depth/image'
 _NEVER_THINNED = ('/diagnostics',)
+_STATIC_TRANSFORMS = '/tf_static'
 _QUEUE = 20
+# Of many publishers each may have latched messages waiting for us.
+_LATCHED_QUEUE = 1000
+_DISCOVERY_S = 1.0
+_DISCOVERY_PERIOD_S = 0.02
 _LIVE_PERIOD_S = 1.0
 _REMEMBERED = 1000
 
@@ -67,6 +73,20 @@ class RecorderParameters:
     live: bool = parameter(True, 'print a line a second')
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A topic to record."""
+
+    name: str
+    """Name as it was given."""
+    resolved: str
+    """Absolute name."""
+    kind: str
+    """Message type, ``package/msg/Name``."""
+    message: Any
+    """Its class."""
+
+
 class RecorderNode(Node):
     """Stores and measures until it is idle or interrupted."""
 
@@ -81,10 +101,12 @@ class RecorderNode(Node):
         self._kept = Thinning(self.parameters.keep_every)
         self._spinner = SingleThreadedExecutor(context=self.context)
         self._spinner.add_node(self)
+        sources = self._sources()
         self._writer = RecordingWriter(self.parameters.bag) if self.parameters.bag else None
         try:
-            for entry in self.parameters.topics:
-                self._subscribe(entry)
+            self._discover(sources)
+            for source in sources:
+                self._subscribe(source)
         except RuntimeError:
             # So ends a call of rclpy's once a signal has shut ROS down: the bag is complete.
             if self._writer is not None:
@@ -102,26 +124,42 @@ class RecorderNode(Node):
                     print(self.transit.line(time.monotonic()), flush=True)
 
     def finish(self) -> None:
-        """Complete the bag and write the summary.
+        """Write the summary and complete the bag, each even if the other fails.
 
         Raises:
             RecordingError: the bag cannot be completed, or the summary not be written.
         """
-        if self._writer is not None:
-            self._writer.close()
-        if self.parameters.summary:
-            content = {
-                **self.transit.summary().as_dict(),
-                'messages': self.counts,
-                'stored': self._writer.counts if self._writer else {},
-            }
-            _write(Path(self.parameters.summary), json.dumps(content, indent=2) + '\n')
+        try:
+            self._summarise()
+        finally:
+            if self._writer is not None:
+                self._writer.close()
+
+    def _summarise(self) -> None:
+        if not self.parameters.summary:
+            return
+        content = {
+            **self.transit.summary().as_dict(),
+            'messages': self.counts,
+            'stored': self._writer.counts if self._writer else {},
+        }
+        _write(Path(self.parameters.summary), json.dumps(content, indent=2) + '\n')
 
     def _is_idle(self) -> bool:
         idle_s = self.parameters.idle_s
         return bool(idle_s and self._heard_s and time.monotonic() - self._heard_s > idle_s)
 
-    def _subscribe(self, entry: str) -> None:
+    def _sources(self) -> list[_Source]:
+        """All topics to record, before anything is created for them."""
+        sources: dict[str, _Source] = {}
+        for entry in self.parameters.topics:
+            source = self._source(entry)
+            if source.resolved in sources:
+                raise ConfigError(f'topic {source.resolved} is listed twice in topics')
+            sources[source.resolved] = source
+        return list(sources.values())
+
+    def _source(self, entry: str) -> _Source:
         name, _, given = entry.partition(':')
         kind = given or KNOWN_TYPES.get(name, '')
         message = message_class(kind)
@@ -129,17 +167,46 @@ class RecorderNode(Node):
             raise ConfigError(
                 f'topic {entry!r}: no message type {kind!r}; write name:package/msg/Type'
             )
+        if self.parameters.bag and not cdr.known_type(kind):
+            raise ConfigError(f'topic {entry!r}: no definition of the message type {kind!r}')
         resolved = self.resolve_topic_name(name)
-        self.counts[resolved] = 0
-        if self._writer is not None:
-            self._writer.add_topic(resolved, kind)
-        qos = listening_qos(reliable=self.parameters.reliable, depth=_QUEUE)
-        handle = self._handler(name, resolved, kind)
-        self.create_subscription(message, name, handle, qos, raw=True)
+        return _Source(name=name, resolved=resolved, kind=kind, message=message)
 
-    def _handler(self, name: str, resolved: str, kind: str) -> Callable[[bytes], None]:
-        stamped = cdr.begins_with_header(kind)
-        thinned = stamped and name not in _NEVER_THINNED
+    def _discover(self, sources: Sequence[_Source]) -> None:
+        """Give publishers a moment to be found where it matters whether they latch."""
+        unknown = [source.resolved for source in sources if _may_latch(source)]
+        deadline_s = time.monotonic() + _DISCOVERY_S
+        while self.context.ok() and time.monotonic() < deadline_s:
+            if all(self.count_publishers(name) for name in unknown):
+                return
+            time.sleep(_DISCOVERY_PERIOD_S)
+
+    def _is_latched(self, source: _Source) -> bool:
+        """Whether to ask for what was latched before: what is volatile is then not heard."""
+        if source.resolved.endswith(_STATIC_TRANSFORMS):
+            return True
+        if not _may_latch(source):
+            return False
+        offers = [
+            publisher.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            for publisher in self.get_publishers_info_by_topic(source.resolved)
+        ]
+        return bool(offers) and all(offers)
+
+    def _subscribe(self, source: _Source) -> None:
+        latched = self._is_latched(source)
+        self.counts[source.resolved] = 0
+        if self._writer is not None:
+            self._writer.add_topic(source.resolved, source.kind, latched=latched)
+        depth = _LATCHED_QUEUE if latched else _QUEUE
+        qos = listening_qos(reliable=self.parameters.reliable, depth=depth, latched=latched)
+        handle = self._handler(source, thinned=not latched and source.name not in _NEVER_THINNED)
+        self.create_subscription(source.message, source.name, handle, qos, raw=True)
+
+    def _handler(self, source: _Source, *, thinned: bool) -> Callable[[bytes], None]:
+        name, resolved = source.name, source.resolved
+        stamped = cdr.begins_with_header(source.kind)
+        thinned = thinned and stamped
 
         def handle(data: bytes) -> None:
             now_s, now_ns = time.monotonic(), time.time_ns()
@@ -159,6 +226,11 @@ class RecorderNode(Node):
         else:
             return
         self._heard_s = now_s
+
+
+def _may_latch(source: _Source) -> bool:
+    """Whether only its publishers tell: the depth node's own topics are volatile."""
+    return source.name not in KNOWN_TYPES and not source.resolved.endswith(_STATIC_TRANSFORMS)
 
 
 def _write(path: Path, text: str) -> None:

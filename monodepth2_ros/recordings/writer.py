@@ -113,7 +113,7 @@ class RecordingWriter:
         try:
             self._writer.write(connection, stamp_ns, data)
         except (WriterError, OSError) as err:
-            raise RecordingError(f'cannot write to {self.path}: {err}') from err
+            raise RecordingError(f'cannot write to {self.path}: {err}; {self._written()}') from err
         self.counts[topic] += 1
 
     def close(self) -> None:
@@ -127,7 +127,11 @@ class RecordingWriter:
         try:
             self._writer.close()
         except OSError as err:
-            raise RecordingError(f'cannot complete {self.path}: {err}') from err
+            raise RecordingError(f'cannot complete {self.path}: {err}; {self._written()}') from err
+
+    def _written(self) -> str:
+        total = sum(self.counts.values())
+        return f'{total} messages written, those of the last chunk may be lost'
 
 
 def _qos(*, latched: bool) -> Qos:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from itertools import islice
 from pathlib import Path
@@ -312,6 +313,23 @@ def test_an_interrupted_bag_keeps_what_was_written(tmp_path):
         writer.write('/camera/image_raw', 5 * 10**8, image(5))
         raise KeyboardInterrupt
     assert stamps(tmp_path / 'bag') == [5]
+
+
+def test_a_full_disk_is_told_with_what_was_written(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = RecordingWriter(tmp_path / 'bag')
+    writer.add_topic('/a', 'std_msgs/msg/String')
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, limits[1]))
+    lost = r'too large; \d+ messages written, those of the last chunk may be lost'
+    try:
+        with pytest.raises(RecordingError, match=f'cannot write to .*{lost}'):
+            for stamp_ns in range(100):
+                writer.write('/a', stamp_ns, bytes(200_000))
+        with pytest.raises(RecordingError, match=f'cannot complete .*{lost}'):
+            writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 5 <= writer.counts['/a'] <= 15
 
 
 def test_definitions_and_offered_qos_are_embedded(tmp_path):

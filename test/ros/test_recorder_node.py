@@ -12,13 +12,17 @@ import pytest
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 from support.make_bag import START_NS, camera_info, image
 from support.node_process import NodeProcess
 from support.ros_harness import wait_until
 
 from monodepth2_ros.errors import ConfigError, RecordingError
+from monodepth2_ros.nodes.message_types import playing_qos
 from monodepth2_ros.nodes.recorder_node import RecorderNode, Thinning
-from monodepth2_ros.recordings import cdr, open_recording
+from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
+
+RECORDED = ('image', 'camera_info', 'depth/image')
 
 
 class Recorder:
@@ -118,6 +122,56 @@ def test_a_summary_that_cannot_be_written_is_named(ros_world, tmp_path):
     with pytest.raises(RecordingError, match=r'summary\.json cannot be written: No such file'):
         node.finish()
     node.destroy_node()
+
+
+def test_what_was_latched_before_the_start_is_recorded(ros_world, tmp_path):
+    counts = {'/tf_static': 30, '/latched': 30, '/plain': 0}
+    for topic, count in counts.items():
+        qos = playing_qos(latched=count > 0, depth=100)
+        publisher = ros_world.node.create_publisher(String, topic, qos)
+        for index in range(30):
+            publisher.publish(String(data=str(index)))
+    topics = [f'{topic}:std_msgs/msg/String' for topic in counts]
+    recorder = Recorder(
+        ros_world, bag=str(tmp_path / 'bag'), topics=[*topics, *RECORDED], idle_s=0.5, live=False
+    )
+    wait_until(lambda: recorder.node.counts['/latched'] == 30)
+    wait_until(lambda: recorder.node.counts['/tf_static'] == 30)
+    publisher.publish(String(data='after'))
+    wait_until(lambda: recorder.node.counts['/plain'])
+    recorder.send('image', image(0, stamp_of(0)))
+    recorder.end()
+    with open_recording(tmp_path / 'bag') as recording:
+        stored = {topic.name: (topic.count, topic.latched) for topic in recording.topics}
+    assert stored['/latched'] == stored['/tf_static'] == (30, True)
+    assert stored['/plain'] == (1, False)
+
+
+def test_a_summary_is_written_even_if_the_bag_cannot_be_completed(
+    ros_world, tmp_path, monkeypatch
+):
+    def fail(self):
+        raise RecordingError('cannot complete the bag')
+
+    files = {'bag': str(tmp_path / 'bag'), 'summary': str(tmp_path / 'summary.json')}
+    recorder = Recorder(ros_world, idle_s=0.5, live=False, **files)
+    recorder.send('image', image(0, stamp_of(0)))
+    monkeypatch.setattr(RecordingWriter, 'close', fail)
+    with pytest.raises(RecordingError, match='cannot complete'):
+        recorder.end()
+    recorder.node.destroy_node()
+    assert json.loads((tmp_path / 'summary.json').read_text())['stored']['/image'] == 1
+
+
+@pytest.mark.parametrize(
+    'topics', [['image', '/mine:std_msgs/msg/Strin'], ['image', '/image:sensor_msgs/msg/Image']]
+)
+def test_topics_that_are_refused_leave_no_bag_behind(ros_world, tmp_path, topics):
+    values = {'bag': str(tmp_path / 'bag'), 'topics': topics}
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    with pytest.raises(ConfigError, match=r'msg/Strin|topic /image is listed twice'):
+        RecorderNode(context=ros_world.context, parameter_overrides=overrides)
+    assert not (tmp_path / 'bag').exists()
 
 
 def test_an_unknown_topic_needs_its_type(ros_world):
