@@ -30,14 +30,17 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file in the same folder; flush it to disk and rename it at the end.
 
     A reader sees the old file or the new one, never a part; on any failure the old file stays and
-    the temporary one is removed.
+    the temporary one is removed. A link stays one, and the new file has the old one's permissions.
 
     Raises:
         OSError: the folder is missing or not writable, or the disk is full.
     """
+    path = path.resolve()
     temporary = path.with_name(f'.{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}')
     try:
         with temporary.open('wb') as file:
+            if path.exists():
+                temporary.chmod(path.stat().st_mode & 0o7777)
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -36,6 +36,17 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     assert [found.name for found in tmp_path.iterdir()] == ['a.bin']
 
 
+def test_a_link_stays_one_and_the_permissions_stay(tmp_path: Path) -> None:
+    real, link = tmp_path / 'real.bin', tmp_path / 'link.bin'
+    write_atomically(real, b'old')
+    real.chmod(0o600)
+    link.symlink_to(real)
+    write_atomically(link, b'new')
+    assert link.is_symlink()
+    assert real.read_bytes() == b'new'
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_bytes_are_on_the_disk_before_the_name_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

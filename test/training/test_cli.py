@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -196,6 +199,26 @@ def test_a_failure_shows_its_origin_when_asked_to(
     _fails(monkeypatch, ModelFileError('m is empty'))
     assert cli.main(['info']) == 1
     assert 'Traceback (most recent call last)' in capsys.readouterr().err
+
+
+def test_a_signal_to_end_lets_what_is_in_hand_tidy_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    tidied = []
+
+    def run(_: object) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60.0)
+        finally:
+            tidied.append(True)
+        return 0
+
+    fake = SimpleNamespace(HELP='', add_arguments=lambda parser: None, run=run)
+    monkeypatch.setattr(cli.importlib, 'import_module', lambda _: fake)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(['info'])
+    assert (ended.value.code, tidied) == (143, [True])
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:

@@ -81,6 +81,20 @@ def test_json_holds_every_line_with_its_level_and_facts(capsys, tmp_path):
     assert checks['engines']['facts']['torch']
 
 
+def test_json_has_null_for_what_is_no_number():
+    check = Check(
+        name='camera', level=Level.OK, text='', facts={'K': [float('nan'), 1.0], 'a': {'b': 1e999}}
+    )
+    facts = as_document([check])['checks'][0]['facts']
+    assert facts == {'K': [None, 1.0], 'a': {'b': None}}
+
+
+@pytest.mark.parametrize('seconds', ['nan', 'inf', '0', '-1', '1e9'])
+def test_a_time_that_cannot_be_meant_is_wrong_usage(capsys, seconds):
+    assert cli.main(['doctor', '--no-ros', '--seconds', seconds]) == 2
+    assert 'expected more than 0 and at most 3600' in capsys.readouterr().err
+
+
 def test_lines_align_and_the_worst_counts():
     checks = [
         Check(name='a', level=Level.OK, text='good'),

@@ -289,3 +289,17 @@ def test_the_same_generator_gives_the_same_loss() -> None:
     objective = Objective(LossConfig(), DEPTH_RANGE)
     first, second = (objective(views, prediction, _seeded()).total for _ in range(2))
     assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), 1e30])
+@pytest.mark.parametrize('where', ['disparity', 'motion'])
+def test_networks_that_say_no_number_give_no_loss_and_no_crash(where: str, value: float) -> None:
+    views = random_views()
+    prediction = random_prediction(views)
+    said = prediction.disparities[1] if where == 'disparity' else prediction.T_target_to_sources
+    with torch.no_grad():
+        said[0, 0, 1, 3] = value
+    terms = Objective(LossConfig(), DEPTH_RANGE)(views, prediction, _seeded())
+    assert terms.total.isnan()
+    assert terms.photometric.isnan()
+    terms.total.backward()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``monodepth2``: finds the verb, runs it, and turns failures into one line.
 
-Exit status: 0 success, 1 failure, 2 wrong usage or configuration, 130 interrupted. Set
+Exit status: 0 success, 1 failure, 2 wrong usage or configuration, 130 interrupted, 143 ended. Set
 MONODEPTH2_DEBUG=1 to see where a failure came from. Only the called verb's module is imported.
 """
 
@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from monodepth2_ros import __version__
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
@@ -41,6 +44,7 @@ _FAILURE = 1
 _USAGE = 2
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+_SIGNALLED = 128
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,8 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        status = _run(arguments)
-        sys.stdout.flush()
+        with _tidy_when_terminated():
+            status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -64,6 +70,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as err:
         return _report(arguments[0] if arguments else '', err)
     return status
+
+
+@contextmanager
+def _tidy_when_terminated() -> Iterator[None]:
+    """Let SIGTERM end what is in hand as an error would, so that nothing unfinished is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise SystemExit(_SIGNALLED + number)
 
 
 def _run(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.health import Level
 from monodepth2_training.shared_files import MODEL_HELP, model_path
 
@@ -22,6 +23,8 @@ HELP = (
     '--topic the rate and quality of service of a camera. One line each. Exit status 1 if any of '
     'them is an error.'
 )
+
+_LONGEST_S = 3600.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +46,15 @@ def run(args: argparse.Namespace) -> int:
     """Examine and print."""
     from monodepth2_training.doctor.check import as_document, as_text, worst
 
+    if not 0.0 < args.seconds <= _LONGEST_S:
+        raise ConfigError(
+            f'--seconds {args.seconds:g} is not usable: expected more than 0 and at most '
+            f'{_LONGEST_S:g}'
+        )
     found = _checks(args)
-    print(json.dumps(as_document(found), indent=2) if args.json else as_text(found))
+    print(
+        json.dumps(as_document(found), indent=2, allow_nan=False) if args.json else as_text(found)
+    )
     return 1 if worst(found) is Level.ERROR else 0
 
 

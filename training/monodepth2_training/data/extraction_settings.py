@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.model_description import RESIZES
 
+_LARGEST = 4096
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractionSettings:
@@ -40,10 +42,10 @@ class ExtractionSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if self.width % 32 or self.height % 32 or self.width < 32 or self.height < 32:
+        if any(side % 32 or not 32 <= side <= _LARGEST for side in (self.width, self.height)):
             raise ConfigError(
-                f'size {self.width}x{self.height} is not usable: expected multiples of 32, since '
-                'the network halves its input five times'
+                f'size {self.width}x{self.height} is not usable: expected multiples of 32 up to '
+                f'{_LARGEST}, since the network halves its input five times'
             )
         if self.resize not in RESIZES:
             raise ConfigError(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from monodepth2_ros.health import Level
 
@@ -39,7 +41,21 @@ def as_document(checks: Sequence[Check]) -> dict[str, object]:
     return {
         'level': worst(checks).name.lower(),
         'checks': [
-            {'name': c.name, 'level': c.level.name.lower(), 'text': c.text, 'facts': c.facts}
+            {
+                'name': c.name,
+                'level': c.level.name.lower(),
+                'text': c.text,
+                'facts': _finite(c.facts),
+            }
             for c in checks
         ],
     }
+
+
+def _finite(value: Any) -> Any:
+    """The same, with None for numbers that JSON has no form for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

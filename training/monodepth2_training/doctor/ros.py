@@ -33,7 +33,7 @@ def limit_s(duration_s: float) -> float:
 
 def ask(topic: str, *, duration_s: float) -> tuple[dict[str, Any] | None, str]:
     """Run the process; gives its facts, or None and why there are none."""
-    command = [sys.executable, '-m', 'monodepth2_ros.nodes.ros_facts', '--topic', topic]
+    command = [sys.executable, '-m', 'monodepth2_ros.nodes.ros_facts', f'--topic={topic}']
     command += ['--seconds', str(duration_s)]
     longest_s = limit_s(duration_s)
     process = subprocess.Popen(

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from monodepth2_training.loss.config import LossConfig
     from monodepth2_training.model.depth_pose import Prediction
 
+_BEYOND_ALL_BOUNDS = 1e6
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
@@ -108,9 +110,12 @@ class Objective(nn.Module):
     ) -> LossTerms:
         """``forward`` outside of any autocast."""
         dtype = torch.promote_types(views.target.dtype, torch.float32)
-        disparities = [disparity.to(dtype) for disparity in prediction.disparities]
+        *disparities, T_target_to_sources = (
+            _usable(said.to(dtype))
+            for said in (*prediction.disparities, prediction.T_target_to_sources)
+        )
+        doubt = _doubt(*prediction.disparities, prediction.T_target_to_sources)
         masks = self._masks(prediction, dtype)
-        T_target_to_sources = prediction.T_target_to_sources.to(dtype)
         photometric, smoothness, regularisation, kept = [], [], [], []
         scene: _Scene | None = None
         for disparity, mask in zip(disparities, masks, strict=True):
@@ -119,7 +124,7 @@ class Objective(nn.Module):
             if scene is None or scene.target.shape[-2:] != size:
                 scene = self._scene(views, T_target_to_sources, size, dtype, generator)
             error, keep = self._photometric(scene, disparity, mask)
-            photometric.append(error)
+            photometric.append(error + doubt)
             kept.append(keep)
             smoothness.append(self._smoothness(disparity, views.target.to(dtype)))
             if mask is not None:
@@ -251,6 +256,22 @@ def _enlarge(maps: torch.Tensor, size: torch.Size) -> torch.Tensor:
     if maps.shape[-2:] == size:
         return maps
     return functional.interpolate(maps, size=size, mode='bilinear', align_corners=False)
+
+
+def _usable(said: torch.Tensor) -> torch.Tensor:
+    """The same, with 0 for what is no number or beyond all bounds.
+
+    Looking up pictures at such places gives the rim's colours, and on a CPU its gradient reads
+    memory that is not its own.
+    """
+    return torch.where(said.abs() < _BEYOND_ALL_BOUNDS, said, torch.zeros_like(said))
+
+
+def _doubt(*said: torch.Tensor) -> torch.Tensor:
+    """0, or NaN if something of it is not usable; a scalar."""
+    usable = torch.stack([(each.detach().abs() < _BEYOND_ALL_BOUNDS).all() for each in said])
+    nothing = torch.zeros((), device=usable.device)
+    return torch.where(usable.all(), nothing, torch.full_like(nothing, torch.nan))
 
 
 def _collect(

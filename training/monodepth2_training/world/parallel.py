@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
@@ -67,7 +68,8 @@ def _renderer(settings: DriveSettings, numbers: range) -> Iterator[Connection]:
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_render, args=(settings, numbers, theirs), daemon=True)
-    process.start()
+    with _interrupts_ignored():
+        process.start()
     theirs.close()
     try:
         yield ours
@@ -77,10 +79,21 @@ def _renderer(settings: DriveSettings, numbers: range) -> Iterator[Connection]:
         ours.close()
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """For what is started meanwhile: Ctrl-C reaches all of a terminal, and the first decides."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _render(settings: DriveSettings, numbers: range, out: Connection) -> None:
     """Send frames until there are no more or nobody listens."""
-    # Ctrl-C reaches all processes of a terminal; the first one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     drive = Drive(settings, torch.device('cpu'))
     try:
