@@ -82,3 +82,10 @@ def _shortened(T: torch.Tensor, share: float) -> torch.Tensor:
     shortened = T.clone()
     shortened[..., :3, 3] *= share
     return shortened
+
+
+@pytest.mark.parametrize('of', ['depth', 'motion'])
+def test_what_is_no_number_is_given_back_unsearched(drive: Drive, of: str) -> None:
+    views, depth, T = _seen(drive, 3)
+    (depth if of == 'depth' else T)[0, 0, 1, 3] = torch.nan
+    assert torch.equal(refined_motion(views, depth, T).isnan(), T.isnan())

@@ -63,6 +63,8 @@ def refined_motion(
     Returns:
         float [B, S, 4, 4] in the units of depth; what was given where nothing better is found.
     """
+    if not (depth_units.isfinite().all() and T_target_to_sources.isfinite().all()):
+        return T_target_to_sources
     scene = _scene(views, depth_units)
 
     def errors(T: torch.Tensor) -> torch.Tensor:
