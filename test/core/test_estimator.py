@@ -305,9 +305,12 @@ def test_an_unknown_precision_is_refused() -> None:
         choose_precision('half', torch.device('cpu'))
 
 
-def test_a_negative_number_of_threads_is_refused(model_path: Path) -> None:
-    with pytest.raises(ConfigError, match='threads -1 is not usable'):
-        DepthEstimator.load(model_path, device='cpu', threads=-1)
+@pytest.mark.parametrize('threads', [-1, 257, 100_000])
+def test_a_number_of_threads_that_cannot_be_meant_is_refused(
+    model_path: Path, threads: int
+) -> None:
+    with pytest.raises(ConfigError, match=f'threads {threads} is not usable'):
+        DepthEstimator.load(model_path, device='cpu', threads=threads)
 
 
 def _out_of_memory(image: torch.Tensor) -> tuple[torch.Tensor, ...]:

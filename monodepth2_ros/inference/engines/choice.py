@@ -38,6 +38,9 @@ PRECISIONS_OF = {
 }
 """The arithmetic that each engine has."""
 
+MOST_THREADS = 256
+"""More CPU threads than any library here makes use of."""
+
 _PREFERENCE = {'cpu': ('openvino', 'torch'), 'cuda': ('tensorrt', 'torch')}
 
 
@@ -62,9 +65,9 @@ class EngineRequest:
                     f'{name} {getattr(self, name)!r} is not known: expected one of '
                     f'{", ".join(choices)}'
                 )
-        if self.threads < 0:
+        if not 0 <= self.threads <= MOST_THREADS:
             raise ConfigError(
-                f'threads {self.threads} is not usable: expected 0 (automatic) or more'
+                f'threads {self.threads} is not usable: expected 0 (automatic) to {MOST_THREADS}'
             )
         offered = PRECISIONS_OF.get(self.engine, ENGINE_PRECISIONS)
         if self.precision != 'auto' and self.precision not in offered:
