@@ -15,6 +15,8 @@ from monodepth2_training.world.motion import quaternion_xyzw
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from monodepth2_ros.errors import RecordingError
+
 SMALL = ['--frames', '4', '--width', '160', '--height', '48']
 
 
@@ -124,6 +126,21 @@ def test_force_does_not_delete_what_is_no_bag(tmp_path: Path, capsys: pytest.Cap
     assert main(['generate', str(tmp_path), *SMALL, '--force']) == 1
     assert 'is not a bag folder' in capsys.readouterr().err
     assert (tmp_path / 'notes.txt').read_text() == 'precious'
+
+
+@pytest.mark.parametrize('force', [False, True])
+def test_what_appears_while_the_drive_is_rendered_is_kept(
+    tmp_path: Path, drive: Drive, force: bool
+):
+    out = tmp_path / 'x.bag'
+    with (
+        pytest.raises(RecordingError, match='choose another name'),
+        drive_bag.new_bag(out, drive, replace=force),
+    ):
+        out.mkdir()
+        (out / 'notes.txt').write_text('precious')
+    assert (out / 'notes.txt').read_text() == 'precious'
+    assert [p.name for p in tmp_path.iterdir()] == ['x.bag']
 
 
 @pytest.mark.parametrize('failure', [KeyboardInterrupt, OSError('disk full')])

@@ -111,7 +111,7 @@ def new_bag(path: Path, drive: Drive, *, replace: bool) -> Iterator[DriveBag]:
         replace: whether a bag that is there already may be replaced.
 
     Raises:
-        RecordingError: the folder exists, or cannot be written.
+        RecordingError: the folder exists, be it only by the end, or cannot be written.
     """
     refuse_existing(path, replace=replace)
     try:
@@ -122,6 +122,7 @@ def new_bag(path: Path, drive: Drive, *, replace: bool) -> Iterator[DriveBag]:
     try:
         with RecordingWriter(aside / path.name) as writer:
             yield DriveBag(writer, drive)
+        refuse_existing(path, replace=replace)
         if path.exists():
             path.rename(aside / 'replaced')
         (aside / path.name).rename(path)
