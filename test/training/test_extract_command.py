@@ -62,6 +62,20 @@ def test_other_arguments_need_force(
     assert len(FrameStore.open(tmp_path / 's').frames(0)) == 4
 
 
+@pytest.mark.parametrize(
+    ('topic', 'text'),
+    [('/odmo', "has no topic '/odmo'"), ('/left/image_raw', 'expected odometry')],
+)
+def test_odometry_that_is_not_there_costs_no_store(
+    topic: str, text: str, bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ['extract', str(bag), str(tmp_path / 's'), '--camera', '/left', *SIZE]
+    assert main(arguments) == 0
+    assert main([*arguments, '--odometry', topic, '--force']) == 1
+    assert text in capsys.readouterr().err
+    assert len(FrameStore.open(tmp_path / 's').frames(0)) == 15
+
+
 def test_a_folder_of_pictures_is_extracted_with_a_calibration(tmp_path: Path) -> None:
     import cv2
 

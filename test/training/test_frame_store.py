@@ -215,6 +215,30 @@ def test_nothing_but_a_frame_store_is_ever_replaced(tmp_path: Path) -> None:
     assert (tmp_path / 'precious.txt').read_text() == 'mine'
 
 
+@pytest.mark.parametrize('text', ['{}', '[]', '{"schema": 1}'])
+def test_a_folder_whose_document_is_of_something_else_is_never_replaced(
+    text: str, tmp_path: Path
+) -> None:
+    (tmp_path / 'store.json').write_text(text)
+    (tmp_path / 'photo.jpg').write_text('mine')
+    with pytest.raises(RecordingError, match='is not replaced, since it may be no frame store'):
+        open_writer(tmp_path, _document(3), afresh=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['photo.jpg', 'store.json']
+
+
+def test_a_store_is_replaced_and_what_else_lies_in_its_folder_is_kept(tmp_path: Path) -> None:
+    with open_writer(tmp_path / 's', _document(3, 3), afresh=False):
+        (tmp_path / 's/photo.jpg').write_text('mine')
+        (tmp_path / 's/camera_0/notes.txt').write_text('mine')
+    with open_writer(tmp_path / 's', _document(1), afresh=True) as writer:
+        writer.append(0, _pixels(0, 1), _record(0))
+        writer.checkpoint(Progress(frames=(1,), complete=True))
+    assert len(FrameStore.open(tmp_path / 's').frames(0)) == 1
+    assert (tmp_path / 's/photo.jpg').read_text() == 'mine'
+    assert (tmp_path / 's/camera_0/notes.txt').read_text() == 'mine'
+    assert not (tmp_path / 's/camera_1').exists()
+
+
 def test_a_store_that_lost_bytes_is_not_continued(tmp_path: Path) -> None:
     _write(tmp_path / 's', complete=False)
     (tmp_path / 's/camera_0/pixels_00000.u8').write_bytes(b'')

@@ -32,7 +32,7 @@ from monodepth2_training.data.frame_selection import FrameSelection
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import open_writer
 from monodepth2_training.data.listed_drives import open_sources
-from monodepth2_training.data.odometry import Odometry, read_odometry
+from monodepth2_training.data.odometry import Odometry, named_topic, read_odometry
 from monodepth2_training.data.ordered_work import core_count, in_order
 from monodepth2_training.data.preparation import Preparation, Prepared, Skipped
 from monodepth2_training.data.rigs import same_rigs
@@ -69,8 +69,8 @@ def extract(
         the finished store.
 
     Raises:
-        RecordingError: nothing in a recording can be read, ``out`` cannot be used, or no picture
-            could be stored.
+        RecordingError: nothing in a recording can be read, it lacks the odometry that is named,
+            ``out`` cannot be used, or no picture could be stored.
         CalibrationError: a camera has no usable calibration, or the recordings' cameras differ
             by more than calibrations of one kind of camera do.
         OSError: the disk is full.
@@ -81,6 +81,7 @@ def extract(
         plans = [_plans(recording, settings) for recording in recordings]
         rigs = same_rigs(recordings, plans)
         document = _document(recordings, plans, rigs, settings)
+        _check_odometry(recordings, settings)
         cameras = [plan for rig in sorted(set(rigs)) for plan in plans[rig]]
         preparations = _preparations(cameras, document)
         writer = stack.enter_context(open_writer(out, document, afresh=afresh))
@@ -191,6 +192,13 @@ def _plans(recording: Recording, settings: ExtractionSettings) -> Plans:
     if settings.stereo:
         return plan_cameras(choose_stereo_pair(recording, settings.cameras))
     return plan_cameras([choose_drive_camera(recording, *settings.cameras)])
+
+
+def _check_odometry(recordings: Sequence[Recording], settings: ExtractionSettings) -> None:
+    """Refuse odometry that is named and not there, before anything is written or deleted."""
+    if settings.odometry:
+        for recording in recordings:
+            named_topic(recording, settings.odometry)
 
 
 def _document(

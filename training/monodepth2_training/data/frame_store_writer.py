@@ -9,7 +9,7 @@ equals one that was written in one go.
 from __future__ import annotations
 
 import os
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -149,15 +149,16 @@ def open_writer(path: Path, document: StoreDocument, *, afresh: bool) -> FrameSt
     Args:
         path: its folder; made if missing.
         document: of a store without pictures.
-        afresh: whether a store that is there is deleted first, whatever it was made with.
-            Anything that is no frame store never is.
+        afresh: whether a store that is there is replaced, whatever it was made with. Anything
+            that is no frame store never is, nor are files in its folder that are not its own.
 
     Raises:
         RecordingError: the folder holds something else, or a store that cannot be continued.
     """
+    _check_folder(path, afresh=afresh)
     if afresh and (path / store_document.DOCUMENT).is_file():
-        shutil.rmtree(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        _delete_pictures(path)
+    elif (path / store_document.DOCUMENT).is_file():
         return _continued(path, document)
     for camera in range(len(document.cameras)):
         store_document.camera_folder(path, camera).mkdir(parents=True, exist_ok=True)
@@ -166,10 +167,39 @@ def open_writer(path: Path, document: StoreDocument, *, afresh: bool) -> FrameSt
     return FrameStoreWriter(path, document)
 
 
-def _continued(path: Path, wanted: StoreDocument) -> FrameStoreWriter:
-    """Open the store that is there, if it differs in nothing but how far it is."""
+def _check_folder(path: Path, *, afresh: bool) -> None:
+    """Refuse a folder that holds something else than a frame store.
+
+    Raises:
+        RecordingError: it does, or the store's document cannot be read.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
     if not (path / store_document.DOCUMENT).is_file():
         raise RecordingError(f'{path} exists and is no frame store: choose another name')
+    try:
+        store_document.read_document(path)
+    except RecordingError as err:
+        if not afresh:
+            raise
+        raise RecordingError(
+            f'{path} is not replaced, since it may be no frame store ({err}): choose another '
+            'name, or delete it yourself'
+        ) from err
+
+
+def _delete_pictures(path: Path) -> None:
+    """Delete the files of a store but its document, which the next one replaces as a whole."""
+    for camera in range(len(store_document.read_document(path).cameras)):
+        folder = store_document.camera_folder(path, camera)
+        for file in (store_document.index_path(path, camera), *folder.glob('pixels_*.u8')):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _continued(path: Path, wanted: StoreDocument) -> FrameStoreWriter:
+    """Open the store that is there, if it differs in nothing but how far it is."""
     found = store_document.read_document(path)
     if found == replace(wanted, progress=found.progress):
         return FrameStoreWriter(path, found)

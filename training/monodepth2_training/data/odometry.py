@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from monodepth2_ros.recordings import Recording, Topic
 
-__all__ = ['ODOMETRY_TYPE', 'POSE_TYPES', 'Odometry', 'read_odometry']
+__all__ = ['ODOMETRY_TYPE', 'POSE_TYPES', 'Odometry', 'named_topic', 'read_odometry']
 
 _LEAST_ANGLE_RAD = 1e-6
 
@@ -90,7 +90,7 @@ def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
     Raises:
         RecordingError: no such topic, or it holds another type.
     """
-    topic = _named(recording, wanted) if wanted else choose_topic(recording)
+    topic = named_topic(recording, wanted) if wanted else choose_topic(recording)
     if topic is None:
         return None
     by_twist = topic.type in TWIST_TYPES
@@ -113,7 +113,12 @@ def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
     return _in_order(topic, stamps_ns, values[first], damaged)
 
 
-def _named(recording: Recording, name: str) -> Topic:
+def named_topic(recording: Recording, name: str) -> Topic:
+    """The topic of this name, which can hold odometry; none of it is read.
+
+    Raises:
+        RecordingError: no such topic, or it holds another type.
+    """
     topic = recording.topic(name)
     if topic.type not in MOTION_TYPES:
         raise RecordingError(
