@@ -239,6 +239,27 @@ def test_a_store_is_replaced_and_what_else_lies_in_its_folder_is_kept(tmp_path: 
     assert not (tmp_path / 's/camera_1').exists()
 
 
+@pytest.mark.parametrize('afresh', [False, True])
+def test_a_store_is_written_by_one_writer_at_a_time(afresh: bool, tmp_path: Path) -> None:
+    with open_writer(tmp_path / 's', _document(3), afresh=False) as writer:
+        writer.append(0, _pixels(0), _record(0))
+        with pytest.raises(RecordingError, match='is being written by another extraction: wait'):
+            open_writer(tmp_path / 's', _document(3), afresh=afresh)
+        writer.append(0, _pixels(1), _record(1))
+        writer.checkpoint(Progress(frames=(2,)))
+    with open_writer(tmp_path / 's', _document(3), afresh=False) as writer:
+        assert writer.frames == (2,)
+
+
+def test_a_writer_that_cannot_be_opened_keeps_nobody_out(tmp_path: Path) -> None:
+    _write(tmp_path / 's')
+    with pytest.raises(RecordingError, match='made with fps') as refused:
+        open_writer(tmp_path / 's', _document(3, fps='5'), afresh=False)
+    with open_writer(tmp_path / 's', _document(3), afresh=False) as writer:
+        assert writer.frames == (6,)
+    assert refused.value.__traceback__ is not None
+
+
 def test_a_store_that_lost_bytes_is_not_continued(tmp_path: Path) -> None:
     _write(tmp_path / 's', complete=False)
     (tmp_path / 's/camera_0/pixels_00000.u8').write_bytes(b'')

@@ -8,6 +8,7 @@ equals one that was written in one go.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from monodepth2_training.data.store_document import RECORD, Progress, StoreDocum
 
 NO_ODOMETRY = (float('nan'),) * 8
 """Odometry of a picture for which there is none."""
+
+_LOCK = '.lock'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +54,10 @@ class FrameStoreWriter:
         document: as of the last checkpoint.
     """
 
-    def __init__(self, path: Path, document: StoreDocument) -> None:
+    def __init__(self, path: Path, document: StoreDocument, lock: BinaryIO) -> None:
         """Open the files of a document, cut to what counts; see :func:`open_writer`."""
         self.path, self.document = path, document
+        self._lock = lock
         self._frames = list(document.progress.frames)
         cameras = range(len(document.cameras))
         for camera in cameras:
@@ -67,7 +71,7 @@ class FrameStoreWriter:
 
     def __exit__(self, *error: object) -> None:
         """Close all files; what came after the last checkpoint does not count."""
-        for file in (*self._indices, *self._shards):
+        for file in (*self._indices, *self._shards, self._lock):
             if file is not None:
                 file.close()
 
@@ -153,18 +157,47 @@ def open_writer(path: Path, document: StoreDocument, *, afresh: bool) -> FrameSt
             that is no frame store never is, nor are files in its folder that are not its own.
 
     Raises:
-        RecordingError: the folder holds something else, or a store that cannot be continued.
+        RecordingError: the folder holds something else, or a store that cannot be continued, or
+            another extraction writes in it.
     """
     _check_folder(path, afresh=afresh)
-    if afresh and (path / store_document.DOCUMENT).is_file():
+    path.mkdir(parents=True, exist_ok=True)
+    lock = _locked(path)
+    try:
+        return FrameStoreWriter(path, _begun(path, document, afresh=afresh), lock)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def _begun(path: Path, document: StoreDocument, *, afresh: bool) -> StoreDocument:
+    """The document of the store to be written: the one that is there, or else the new one."""
+    if (path / store_document.DOCUMENT).is_file():
+        if not afresh:
+            return _continued(path, document)
         _delete_pictures(path)
-    elif (path / store_document.DOCUMENT).is_file():
-        return _continued(path, document)
     for camera in range(len(document.cameras)):
-        store_document.camera_folder(path, camera).mkdir(parents=True, exist_ok=True)
+        store_document.camera_folder(path, camera).mkdir(exist_ok=True)
         store_document.index_path(path, camera).touch()
     store_document.write_document(path, document)
-    return FrameStoreWriter(path, document)
+    return document
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Keep other writers out until the file is closed or the process ends, however that ends.
+
+    Raises:
+        RecordingError: another one is in.
+    """
+    file = (path / _LOCK).open('ab')
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        file.close()
+        raise RecordingError(
+            f'{path} is being written by another extraction: wait for it, or choose another name'
+        ) from err
+    return file
 
 
 def _check_folder(path: Path, *, afresh: bool) -> None:
@@ -173,7 +206,9 @@ def _check_folder(path: Path, *, afresh: bool) -> None:
     Raises:
         RecordingError: it does, or the store's document cannot be read.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists():
+        return
+    if path.is_dir() and all(entry.name == _LOCK for entry in path.iterdir()):
         return
     if not (path / store_document.DOCUMENT).is_file():
         raise RecordingError(f'{path} exists and is no frame store: choose another name')
@@ -198,11 +233,11 @@ def _delete_pictures(path: Path) -> None:
             folder.rmdir()
 
 
-def _continued(path: Path, wanted: StoreDocument) -> FrameStoreWriter:
-    """Open the store that is there, if it differs in nothing but how far it is."""
+def _continued(path: Path, wanted: StoreDocument) -> StoreDocument:
+    """The document of the store that is there, if it differs in nothing but how far it is."""
     found = store_document.read_document(path)
     if found == replace(wanted, progress=found.progress):
-        return FrameStoreWriter(path, found)
+        return found
     old, new = found.arguments, wanted.arguments
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     changes = ', '.join(f'{n} {old.get(n, "-")} instead of {new.get(n, "-")}' for n in names)
