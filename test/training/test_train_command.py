@@ -341,7 +341,9 @@ def test_odometry_in_the_bag_makes_a_model_in_metres(
         (['STORE', '--set', 'optimisation.epoch=2'], 2, "did you mean 'epochs'"),
         (['STORE', '--epochs', '0'], 2, 'expected 1 or more'),
         (['STORE', '--device', 'gpu'], 2, "device 'gpu' is not known"),
-        (['STORE', '--config', 'smoke', '--weights', 'no.pth'], 1, 'add --set network.width=64'),
+        (['STORE', '--config', 'smoke', '--weights', __file__], 1, 'add --set network.width=64'),
+        (['STORE', '--weights', 'imagnet'], 1, 'imagnet is no file, and none of demo, imagenet'),
+        (['STORE', '--weights', '.'], 1, '. is no file'),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monodepth2_ros.errors import ModelFileError
 from monodepth2_training.config_files import read_config
-from monodepth2_training.model.initial_weights import IMAGENET, whole_model
+from monodepth2_training.model.initial_weights import IMAGENET, RANDOM, whole_model
 from monodepth2_training.model.stored_networks import pose_network_of
 from monodepth2_training.shared_files import DEMO, bundled_model
 
@@ -54,10 +55,21 @@ def begin_config(
 
 
 def _find(init: str) -> str:
-    """Weights by a name that means the same in every folder."""
+    """Weights by a name that means the same in every folder.
+
+    Raises:
+        ModelFileError: it is no file and no word that is known.
+    """
     if init == DEMO:
         return str(bundled_model())
-    return str(Path(init).resolve()) if init and Path(init).exists() else init
+    if init in ('', IMAGENET, RANDOM):
+        return init
+    if not Path(init).is_file():
+        raise ModelFileError(
+            f'{init} is no file, and none of {DEMO}, {IMAGENET} and {RANDOM}: name the file to '
+            'begin with, or one of these words'
+        )
+    return str(Path(init).resolve())
 
 
 def _networks(model: Model) -> dict[str, object]:
