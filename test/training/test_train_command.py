@@ -371,15 +371,24 @@ def test_a_run_is_neither_overwritten_nor_changed_by_resuming(
         pass
 
     def train(*_: Any, **__: Any) -> None:
+        save_checkpoint(tmp_path / 'checkpoints' / checkpoint_name(1), {'epoch': 1})
         raise Reached
 
+    (tmp_path / 'checkpoints').mkdir()
     monkeypatch.setattr(training, 'train', train)
     out = ('--out', str(tmp_path))
     assert cli.main(_arguments(tmp_path, store)) == 1
     assert 'Reached' in capsys.readouterr().err
     assert cli.main(['train', str(store), *out]) == 1
     assert 'holds a run already: add --resume' in capsys.readouterr().err
-    for change in (['--config', 'smoke'], ['--set', 'loss.ssim=false'], ['--weights', 'random']):
+    for change in (
+        ['--config', 'smoke'],
+        ['--set', 'loss.ssim=false'],
+        ['--weights', 'random'],
+        ['--camera', '/left'],
+        ['--calibration', 'camera.yaml'],
+        ['--fps', '5'],
+    ):
         assert cli.main(['train', *out, '--resume', *change]) == 2
         assert 'a resumed run keeps its sources' in capsys.readouterr().err
     assert cli.main(['train', *out, '--resume', '--epochs', '9']) == 1

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import ConfigError, TrainingError
+from monodepth2_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -170,11 +170,7 @@ def _begin(args: argparse.Namespace, folder: RunFolder) -> TrainingConfig:
     if args.resume:
         config = _resumed(args, folder, overrides)
     else:
-        if folder.has_begun:
-            raise TrainingError(
-                f'{folder.path} holds a run already: add --resume to go on with it, or choose '
-                'another --out'
-            )
+        folder.check_free()
         sources = [*args.sources, *args.bag]
         config = begin_config(
             args.config,
@@ -194,6 +190,7 @@ def _begin(args: argparse.Namespace, folder: RunFolder) -> TrainingConfig:
             calibration=args.calibration,
             split=args.split,
         )
+        folder.check_frames(source)
         folder.write_source(source)
     write_config(config, folder.config)
     return config
@@ -205,7 +202,8 @@ def _resumed(args: argparse.Namespace, folder: RunFolder, overrides: list[str]) 
 
     folder.read_source()
     fixed = [change for change in overrides if not change.startswith(_RESUMABLE)]
-    if args.config or args.init or args.sources or args.bag or args.split or fixed:
+    sources = args.sources or args.bag or args.split or args.camera or args.calibration or args.fps
+    if args.config or args.init or sources or fixed:
         raise ConfigError(
             'a resumed run keeps its sources, configuration and weights: beside --resume give '
             f'only --epochs and --set of {" and ".join(_RESUMABLE)}; for anything else begin '

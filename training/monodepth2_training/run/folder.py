@@ -31,6 +31,7 @@ class RunFolder:
         metrics: figures of the run, one JSON object a line.
         pictures: folder of PNGs, one an epoch.
         model: the model file.
+        report: what the run has come to, a page.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,11 +45,30 @@ class RunFolder:
         self.metrics = path / 'metrics.jsonl'
         self.pictures = path / 'pictures'
         self.model = path / 'model.safetensors'
+        self.report = path / 'report.html'
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether a run has been begun here."""
-        return self.note.exists() or bool(find_checkpoints(self.checkpoints))
+    def check_free(self) -> None:
+        """Refuse a folder in which a new run would overwrite something.
+
+        A run that came to neither a checkpoint nor a model is no loss.
+
+        Raises:
+            TrainingError: there is a run, or a file that belongs to none.
+        """
+        noted = self.note.exists()
+        if find_checkpoints(self.checkpoints) or (noted and self.model.exists()):
+            raise TrainingError(
+                f'{self.path} holds a run already: add --resume to go on with it, or choose '
+                'another --out'
+            )
+        if noted:
+            return
+        for file in (self.model, self.config, self.metrics, self.report):
+            if file.exists():
+                raise TrainingError(
+                    f'{file} belongs to no run and is not overwritten (there is no '
+                    f'{self.note.name}): choose another --out'
+                )
 
     def make(self) -> None:
         """Make the folder.
@@ -82,6 +102,21 @@ class RunFolder:
             file.write(f'{os.getpid()}\n')
             file.flush()
             yield
+
+    def check_frames(self, source: RunSource) -> None:
+        """Refuse to take frames that were extracted for an earlier run from something else.
+
+        Raises:
+            TrainingError: there are such frames.
+        """
+        extracts = source.recordings or source.generated.drives
+        if not extracts or not self.frames.exists() or not self.note.exists():
+            return
+        if self.read_source() != source:
+            raise TrainingError(
+                f'{self.frames} was extracted from other sources, or with other settings: choose '
+                'another --out, or delete that folder'
+            )
 
     def write_source(self, source: RunSource) -> None:
         """Note what the run trains on."""
