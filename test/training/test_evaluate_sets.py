@@ -147,6 +147,20 @@ def test_depth_pictures_for_the_server_are_written(
     assert '--submission OUT' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('taken', ['image', 'predictions'])
+def test_a_submission_never_replaces_what_it_is_made_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    for name in ('image', 'predictions'):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / '0000000000.png'), np.ones((9, 9), np.uint16))
+    before = (tmp_path / taken / '0000000000.png').read_bytes()
+    server = (f'--kitti-server={tmp_path}', f'--predictions={tmp_path / "predictions"}')
+    assert evaluate(*server, f'--submission={tmp_path / taken}') == 2
+    assert f'{tmp_path / taken} is the input' in capsys.readouterr().err
+    assert (tmp_path / taken / '0000000000.png').read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [

@@ -135,6 +135,20 @@ def test_wishes_that_cannot_be_met_are_refused(
     assert words in capsys.readouterr().err
 
 
+def test_an_export_never_replaces_its_model_or_recording(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = model.read_bytes()
+    assert _export(model, '--format', 'onnx', '--out', str(model)) == 2
+    assert f'{model} is the input: give another file' in capsys.readouterr().err
+    assert model.read_bytes() == before
+    named = Path(shutil.copy(model, tmp_path / 'm.onnx'))
+    assert _export(named, '--format', 'onnx') == 2
+    drive = tmp_path / 'drive.mcap'
+    assert _export(model, '--format', 'onnx', f'--bag={drive}', f'--out={drive}') == 2
+    assert f'{drive} is the input' in capsys.readouterr().err
+
+
 def test_without_tensorrt_the_export_says_what_to_install(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,37 @@ def test_depth_has_the_pictures_size_and_the_models_unit(
     np.testing.assert_allclose(metric, 5.4 * relative, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ('name', 'image', 'out', 'formats'),
+    [
+        ('p.png', 'p.png', 'p.png', ''),
+        ('p.png', 'p.png', '../in/p.png', ''),
+        ('p.png', 'p.png', '../link/p.png', 'color'),
+        ('p_mm.png', 'p_mm.png', 'p.png', 'color,png16'),
+        ('p.png', '.', '.', 'color,png16'),
+        ('p.png', '.', '../link', ''),
+    ],
+)
+def test_no_result_replaces_a_picture_or_joins_the_pictures(
+    models: dict[str, Path],
+    picture: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    image: str,
+    out: str,
+    formats: str,
+) -> None:
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    (tmp_path / 'link').symlink_to(folder)
+    before = _write(folder, name, picture).read_bytes()
+    assert _predict(models, folder / image, folder / out, f'--format={formats}') == 2
+    assert 'is the input: give another name or folder' in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert (folder / name).read_bytes() == before
+
+
 def test_a_given_scale_replaces_the_models(
     models: dict[str, Path], picture: np.ndarray, tmp_path: Path
 ) -> None:

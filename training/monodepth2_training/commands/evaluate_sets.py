@@ -212,10 +212,13 @@ def _judged(
 
 def _submission(args: argparse.Namespace) -> Evaluation:
     """Write the pictures that KITTI's server judges; nothing can be said about them here."""
-    from monodepth2_training.evaluation.kitti.server import server_set
+    from monodepth2_training.evaluation.kitti.server import pictures_folder, server_set
     from monodepth2_training.evaluation.submission import submit
 
     if args.submission is None:
         raise ConfigError('--kitti-server needs --submission OUT, a folder for the pictures')
+    taken = [pictures_folder(args.kitti_server), *([args.predictions] if args.predictions else [])]
+    if args.submission.resolve() in [folder.resolve() for folder in taken]:
+        raise ConfigError(f'{args.submission} is the input: give another folder by --submission')
     with _predictions(args) as predictions:
         return submit(server_set(args.kitti_server), predictions, args.submission)

@@ -57,10 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from monodepth2_ros.model_file import load_model
     from monodepth2_training.export.exporting import ExportRequest, export
 
-    if args.frames < 2:
-        raise ConfigError(f'--frames {args.frames} is not usable: expected 2 or more')
-    if args.int8 and args.precision not in ('auto', 'int8'):
-        raise ConfigError('--int8 and --precision contradict each other: give one of them')
+    _check(args)
     request = ExportRequest(
         format=args.format,
         precision='int8' if args.int8 else args.precision,
@@ -74,6 +71,18 @@ def run(args: argparse.Namespace) -> int:
     exported = export(load_model(args.model), request, _frames(args, estimator))
     print(json.dumps(exported.document(), indent=2) if args.json else exported.text())
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse values that cannot be meant."""
+    if args.frames < 2:
+        raise ConfigError(f'--frames {args.frames} is not usable: expected 2 or more')
+    if args.int8 and args.precision not in ('auto', 'int8'):
+        raise ConfigError('--int8 and --precision contradict each other: give one of them')
+    target = args.out or args.model.with_suffix('.onnx')
+    inputs = [path.resolve() for path in (args.model, args.bag) if path is not None]
+    if args.format == 'onnx' and target.resolve() in inputs:
+        raise ConfigError(f'{target} is the input: give another file for the ONNX model by --out')
 
 
 def _frames(args: argparse.Namespace, estimator: DepthEstimator) -> ExportFrames:

@@ -138,7 +138,11 @@ def _predict(
     kinds = 'npy' if args.disparity else args.format
     formats = [kind.strip() for kind in kinds.split(',') if kind.strip()]
     destination = choose_destination(
-        args.out, formats, single=source.single, colormap=args.colormap
+        args.out,
+        formats,
+        single=source.single,
+        colormap=args.colormap,
+        inputs=source.files,
     )
     predictor = Predictor(
         estimator,

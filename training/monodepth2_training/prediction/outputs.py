@@ -55,10 +55,14 @@ class Destination:
         Raises:
             RecordingError: a file cannot be written.
         """
-        files = [self._path(name, kind) for kind in self.formats]
+        files = self.files(name)
         for path, kind in zip(files, self.formats, strict=True):
             _write(path, _encode(kind, depth, self.colormap))
         return files
+
+    def files(self, name: str) -> list[Path]:
+        """Where the results of a picture of this name go, one file a format."""
+        return [self._path(name, kind) for kind in self.formats]
 
     def _path(self, name: str, kind: str) -> Path:
         if not self.is_file:
@@ -69,7 +73,12 @@ class Destination:
 
 
 def choose_destination(
-    out: Path, formats: Sequence[str], *, single: bool, colormap: str = 'magma'
+    out: Path,
+    formats: Sequence[str],
+    *,
+    single: bool,
+    colormap: str = 'magma',
+    inputs: Sequence[Path] = (),
 ) -> Destination:
     """Decide from the name given and the number of pictures where results go.
 
@@ -78,9 +87,11 @@ def choose_destination(
         formats: some of ``FORMATS``; if empty, what the name's ending says, .npy in a folder.
         single: whether there is one picture only.
         colormap: of colour pictures.
+        inputs: the image files, none of which may be replaced.
 
     Raises:
-        ConfigError: an unknown format, or a name that does not fit the formats or the number.
+        ConfigError: an unknown format, a name that does not fit the formats or the number, or a
+            picture or its folder that is the input.
         RecordingError: the folder cannot be made.
     """
     _check_formats(formats)
@@ -92,8 +103,10 @@ def choose_destination(
         raise ConfigError(
             f'{out} does not fit format {chosen[0]}: expected a name in {_SUFFIXES[chosen[0]]}'
         )
+    destination = Destination(out=out, formats=chosen, is_file=named, colormap=colormap)
+    _check_inputs(destination, inputs, single=single)
     _make_folder(out.parent if named else out)
-    return Destination(out=out, formats=chosen, is_file=named, colormap=colormap)
+    return destination
 
 
 def _check_formats(formats: Sequence[str]) -> None:
@@ -102,6 +115,15 @@ def _check_formats(formats: Sequence[str]) -> None:
             raise ConfigError(
                 f'format {kind!r} is not known: expected some of {", ".join(FORMATS)}'
             )
+
+
+def _check_inputs(destination: Destination, inputs: Sequence[Path], *, single: bool) -> None:
+    """Refuse to replace pictures by their depth, or to mix both in one folder."""
+    for picture in inputs:
+        taken = picture if single else picture.parent
+        written = destination.files(picture.stem) if single else [destination.out]
+        if taken.resolve() in [path.resolve() for path in written]:
+            raise ConfigError(f'{taken} is the input: give another name or folder for the results')
 
 
 def _make_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,6 +45,8 @@ class PictureSource:
     """Each once, in order of name or time."""
     single: bool
     """Whether the path is one image file."""
+    files: Sequence[Path] = ()
+    """The image files, if the pictures are such."""
     calibration: CameraCalibration | None = None
     """As recorded beside the pictures, if it was."""
     notes: Callable[[], tuple[str, ...]] = tuple
@@ -76,7 +78,7 @@ def open_pictures(path: Path, *, topic: str = '') -> Iterator[PictureSource]:
         return
     if topic:
         raise ConfigError(f'topic {topic!r} is given, but {path} is no bag: leave it out')
-    yield PictureSource(pictures=_stored(files), single=not path.is_dir())
+    yield PictureSource(pictures=_stored(files), single=not path.is_dir(), files=files)
 
 
 def _image_files(path: Path) -> list[Path] | None:

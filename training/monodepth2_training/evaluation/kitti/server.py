@@ -29,7 +29,7 @@ def server_set(folder: Path) -> DataSet:
     Raises:
         EvaluationError: there is none.
     """
-    place = folder / 'image' if (folder / 'image').is_dir() else folder
+    place = pictures_folder(folder)
     wanted = [place / f'{number:010d}.png' for number in range(PICTURES)]
     missing = look_for(wanted, remedy=_DOWNLOAD)
     there = [(n, path) for n, path in enumerate(wanted) if path.is_file()]
@@ -49,6 +49,11 @@ def server_set(folder: Path) -> DataSet:
         ],
         missing=missing,
     )
+
+
+def pictures_folder(folder: Path) -> Path:
+    """Where the pictures of a folder are: in ``image``, if it has that, or in itself."""
+    return folder / 'image' if (folder / 'image').is_dir() else folder
 
 
 def _unknown() -> Depth:
