@@ -15,7 +15,7 @@ from monodepth2_training import cli
 from monodepth2_training.evaluation.alignment import Rims, check_alignment
 from monodepth2_training.evaluation.depth_errors import METRICS
 from monodepth2_training.evaluation.true_frames import view_of_camera
-from support.lidar_bag import CAMERA, START_NS, scene, write_lidar_bag
+from support.lidar_bag import CAMERA, ODOMETRY_TYPE, START_NS, scene, write_lidar_bag
 from support.make_bag import camera_info, image
 from support.tiny_model import write_tiny_model
 
@@ -226,6 +226,72 @@ def test_no_damaged_message_ends_the_evaluation(
     found = evaluate(model, bag, capsys=capsys)
     assert len(found['depth']['frames']) == 2
     assert '1 frames cannot be read' in said(found)
+
+
+def write_depth_bag(path: Path, *sizes: tuple[int, int]) -> Path:
+    """Pictures of these widths and heights before a flat wall, and odometry that says nothing."""
+    with RecordingWriter(path) as writer:
+        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic('/camera/depth', IMAGE_TYPE)
+        writer.add_topic('/odom', ODOMETRY_TYPE)
+        for index, (width, height) in enumerate(sizes):
+            stamp_ns = START_NS + index * 10**8
+            rgb = np.full((height, width, 3), 20 * index, np.uint8)
+            for topic, pixels, encoding in (
+                ('/camera/image_raw', rgb, 'rgb8'),
+                ('/camera/depth', np.full((48, 64), 4.0, np.float32), '32FC1'),
+            ):
+                content = cdr.image(
+                    pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id='camera'
+                )
+                writer.write(topic, stamp_ns, content)
+    return path
+
+
+def test_a_flat_wall_is_judged_though_a_guess_is_right_everywhere(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_depth_bag(tmp_path / 'bag', *2 * [(64, 48)])
+    found = evaluate(model, bag, capsys=capsys)
+    assert found['depth']['methods'][-1]['errors']['frame']['abs_rel'] == 0.0
+    assert 'worse than a guess that never looks at the picture (0.000)' in found['verdict']
+
+
+def test_pictures_of_another_size_than_the_first_are_left_out(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_depth_bag(tmp_path / 'bag', (64, 48), (32, 24), *4 * [(64, 48)])
+    found = evaluate(model, bag, capsys=capsys)
+    assert len(found['depth']['frames']) == 5
+    assert '1 frames cannot be read: a picture has 32x24 pixels: expected 64x48' in said(found)
+    words = ('--method=lidar', f'--model={model}', f'--bag={bag}')
+    assert cli.main(['scale', *words]) == 0
+    assert '1 frames are left out: a picture has 32x24' in capsys.readouterr().out
+
+
+def test_a_truth_topic_of_another_type_is_refused_by_its_type(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_depth_bag(tmp_path / 'bag', (64, 48))
+    found = evaluate(model, bag, '--truth=/odom', capsys=capsys)
+    assert found['depth'] is None
+    assert '/odom is of type nav_msgs/msg/Odometry: expected one of' in said(found)
+    words = ('--method=lidar', '--truth=/odom', f'--model={model}', f'--bag={bag}')
+    assert cli.main(['scale', *words]) == 1
+    assert '/odom is of type nav_msgs/msg/Odometry' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('value', [np.nan, 0.0, -1.0])
+def test_predictions_that_say_nothing_are_blamed_and_not_the_truth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: float
+) -> None:
+    bag = write_lidar_bag(tmp_path / 'bag', frames=2)
+    np.save(tmp_path / 'peer.npy', np.full((2, 96, 320), value, np.float32))
+    words = ('evaluate', '--bag', str(bag), f'--predictions={tmp_path / "peer.npy"}')
+    assert cli.main([*words]) == 1
+    captured = capsys.readouterr()
+    assert 'nothing could be judged: The predictions of 2 frames are unusable' in captured.err
+    assert 'falls into the picture' not in captured.out
 
 
 def test_a_bag_without_truth_says_so(

@@ -89,6 +89,15 @@ def test_the_predictions_of_a_peer_are_judged_alike(
     assert errors['metric']['abs_rel'] < 0.03
 
 
+def test_predictions_that_say_nothing_are_blamed_and_not_the_truth(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / 'd.npy', np.zeros((3, 8, 16), np.float32))
+    kitti = (f'--kitti={raw}', f'--split={raw / "split.txt"}')
+    assert evaluate(*kitti, f'--predictions={tmp_path / "d.npy"}') == 1
+    assert 'd.npy is unusable, because no value is finite' in capsys.readouterr().err
+
+
 def test_odometry_is_judged_on_sequences(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

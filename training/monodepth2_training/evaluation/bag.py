@@ -20,6 +20,7 @@ from monodepth2_training.evaluation.alignment import (
 from monodepth2_training.evaluation.bag_notes import (
     coverage_doubts,
     matching_doubts,
+    prediction_doubts,
     truth_facts,
 )
 from monodepth2_training.evaluation.depth_errors import DepthLimits, garg_crop
@@ -32,7 +33,7 @@ from monodepth2_training.evaluation.evaluation import (
 )
 from monodepth2_training.evaluation.judgement import judge
 from monodepth2_training.evaluation.median_map import CELL_PX, MedianMap
-from monodepth2_training.evaluation.scoring import FramePairs, pair
+from monodepth2_training.evaluation.scoring import FramePairs, pair, usable_pixels
 from monodepth2_training.evaluation.true_frames import TrueFrames, TruthSettings
 from monodepth2_training.report.depth_pictures import draw_frame
 from monodepth2_training.report.pictures import PAGE_PX, jpeg
@@ -73,6 +74,7 @@ class _Judged:
     pairs: list[FramePairs]
     pictures: list[list[tuple[str, bytes]]]
     rims: list[Rims]
+    blank: list[str]
 
 
 def evaluate_bag(
@@ -116,7 +118,7 @@ def _evaluate_depth(
 ) -> Evaluation:
     """Judge depth by truth."""
     frames = TrueFrames(recording, truth)
-    judged = _Judged(pairs=[], pictures=[], rims=[])
+    judged = _Judged(pairs=[], pictures=[], rims=[], blank=[])
     bare = 0
     total = min(settings.most_frames, recording.topic(frames.topic).count // truth.every)
     for done, frame in enumerate(islice(frames, settings.most_frames), start=1):
@@ -124,8 +126,9 @@ def _evaluate_depth(
         on_frame(done, total)
     alignment = check_alignment(recording, frames.image, frames.view, judged.rims)
     doubts = [
+        *prediction_doubts(judged.blank),
         *matching_doubts(frames, truth),
-        *coverage_doubts(frames, judged.pairs, bare),
+        *coverage_doubts(frames, judged.pairs, bare - len(judged.blank)),
         *alignment_doubts(alignment, lidar=frames.lidar),
         *(
             Doubt(what=note, advice='Depth is compared all the same.', urgent=False)
@@ -160,7 +163,7 @@ def _seen(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
 def _take(
     judged: _Judged, predictions: BagPredictions, frame: TrueFrame, settings: JudgeSettings
 ) -> bool:
-    """Predict and keep one frame; False if it has too little truth."""
+    """Predict and keep one frame; False if it has too little truth or depth."""
     window = frame.view.window
     depth = predictions.depth(frame)
     inside = np.ones(depth.shape, np.bool_) if frame.view.valid is None else frame.view.valid
@@ -172,6 +175,8 @@ def _take(
     name = f'{frame.stamp_s:.2f} s'
     found = pair(name, depth, frame.true_m, inside=inside, limits=settings.limits)
     if found is None:
+        if not usable_pixels(depth).any():
+            judged.blank.append(name)
         return False
     judged.pictures.append(draw_frame(frame.rgb, depth, found, window))
     judged.pairs.append(_thinned(found))

@@ -56,6 +56,20 @@ def matching_doubts(frames: TrueFrames, truth: TruthSettings) -> list[Doubt]:
     return doubts
 
 
+def prediction_doubts(blank: Sequence[str]) -> list[Doubt]:
+    """Whether there is depth to be judged, by the names of the frames without any."""
+    if not blank:
+        return []
+    return [
+        Doubt(
+            what=f'The predictions of {len(blank)} frames are unusable, the first at {blank[0]}: '
+            'no value is finite and positive.',
+            advice='Look at the predictions: they are left out.',
+            urgent=True,
+        )
+    ]
+
+
 def coverage_doubts(frames: TrueFrames, pairs: Sequence[FramePairs], bare: int) -> list[Doubt]:
     """Whether truth reaches the picture at all."""
     source = 'the extrinsics' if frames.lidar else 'that depth and picture are of one view'

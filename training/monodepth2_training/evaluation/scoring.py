@@ -96,9 +96,8 @@ def pair(
     """
     if predicted.shape != true_m.shape:
         return None
-    with np.errstate(invalid='ignore'):
-        usable = known_pixels(true_m, limits) & np.isfinite(predicted) & (predicted > 0.0)
-    pixels = np.flatnonzero(usable if inside is None else usable & inside)
+    known = known_pixels(true_m, limits) & usable_pixels(predicted)
+    pixels = np.flatnonzero(known if inside is None else known & inside)
     if len(pixels) < FEWEST_PIXELS:
         return None
     return FramePairs(
@@ -109,6 +108,12 @@ def pair(
         height=true_m.shape[0],
         width=true_m.shape[1],
     )
+
+
+def usable_pixels(predicted: Depth) -> Mask:
+    """Where a prediction [H, W], depth or its inverse, says something: finite and positive."""
+    with np.errstate(invalid='ignore'):
+        return np.asarray(np.isfinite(predicted) & (predicted > 0.0))
 
 
 def score(frame: FramePairs, factor: float, limits: DepthLimits = KITTI_LIMITS) -> DepthErrors:

@@ -24,7 +24,7 @@ from monodepth2_training.evaluation.evaluation import (
     Method,
 )
 from monodepth2_training.evaluation.judgement import Judgement, judge
-from monodepth2_training.evaluation.scoring import FramePairs, pair
+from monodepth2_training.evaluation.scoring import FramePairs, pair, usable_pixels
 from monodepth2_training.evaluation.set_predictions import Predictions
 from monodepth2_training.report.depth_pictures import draw_frame
 
@@ -88,7 +88,7 @@ def _all_pairs(
         if progress is not None:
             progress(done, len(data.frames))
     if not frames:
-        raise EvaluationError(_nothing(data))
+        raise EvaluationError(_nothing(data, predictions))
     return frames
 
 
@@ -150,8 +150,14 @@ def _doubts(data: DataSet, judged: int) -> tuple[Doubt, ...]:
     return (*missing_doubts(data), few)
 
 
-def _nothing(data: DataSet) -> str:
+def _nothing(data: DataSet, predictions: Predictions) -> str:
     """Why nothing could be judged."""
+    seen = (usable_pixels(predictions.inverse_depth(frame)).any() for frame in data.frames)
+    if data.frames and not any(seen):
+        return (
+            f'no frame of {data.title} can be judged: {predictions.name} is unusable, because no '
+            'value is finite and positive; look at the predictions'
+        )
     missing = data.missing
     if missing.paths:
         return f'no frame of {data.title} can be judged: {missing.text()}; {missing.remedy}'

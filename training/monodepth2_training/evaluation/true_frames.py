@@ -127,8 +127,7 @@ class TrueFrames:
             try:
                 true_m = self._depth_at(found.theirs, found.stamp_ns + delay_ns)
                 number, picture = found.ours
-                rgb = decode_frame(picture)
-                rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
+                rgb = self._seen(picture)
             except (ImageError, RecordingError) as err:
                 self.unusable.append(str(err))
                 continue
@@ -141,6 +140,17 @@ class TrueFrames:
                 true_m=true_m,
                 view=self.view,
             )
+
+    def _seen(self, picture: Message) -> NDArray[np.uint8]:
+        """The rectified picture of a message; raises ImageError."""
+        rgb = decode_frame(picture)
+        height, width = rgb.shape[:2]
+        if (width, height) != (self.view.width, self.view.height):
+            raise ImageError(
+                f'a picture has {width}x{height} pixels: expected {self.view.width}x'
+                f'{self.view.height} as the first'
+            )
+        return self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
 
     def _every(self) -> int:
         """One of how many matches is taken."""

@@ -123,8 +123,15 @@ def open_truth(
 
     Raises:
         RecordingError: there is no such topic.
-        EvaluationError: a lidar whose mounting or whose camera is unknown.
+        EvaluationError: a topic of another type, or a lidar whose mounting or whose camera is
+            unknown.
     """
+    kind = recording.topic(topic).type
+    if kind not in (*_IMAGE_TYPES, CLOUD_TYPE):
+        raise EvaluationError(
+            f'{topic} is of type {kind}: expected one of '
+            f'{", ".join((*_IMAGE_TYPES, CLOUD_TYPE))}; name such a topic with --truth'
+        )
     if not is_lidar(recording, topic):
         straightened = _straightening(recording, topic, image_topic)
         return lambda message, _: _of_size(straightened(depth_of(message)), camera)

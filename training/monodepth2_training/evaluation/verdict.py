@@ -37,10 +37,10 @@ def _against_guesses(depth: DepthResult) -> str:
     if not guesses:
         return f'{said}.'
     best = min(guess.abs_rel for guess in guesses)
-    gain = 1.0 - model.abs_rel / best
-    if gain > _SIMILAR:
+    if model.abs_rel < (1.0 - _SIMILAR) * best:
+        gain = 1.0 - model.abs_rel / best
         return f'{said}: {gain:.0%} less than the best guess that never looks ({best:.3f}).'
-    if gain > -_SIMILAR:
+    if model.abs_rel <= (1.0 + _SIMILAR) * best:
         return f'{said}: no better than a guess that never looks at the picture ({best:.3f}).'
     return f'{said}: worse than a guess that never looks at the picture ({best:.3f}).'
 

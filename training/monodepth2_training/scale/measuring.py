@@ -191,8 +191,11 @@ class _Measuring:
             estimator = DepthEstimator.load(self._model.path, device='cpu')
             ratios = by_truth.metres_per_unit(estimator, frames)
         kind = 'lidar' if frames.lidar else 'depth images'
-        notes = (frames.motion,) if frames.lidar else ()
-        return self._estimate(ratios, frames.view.seen, f'{kind} of {frames.topic}', notes)
+        notes = [frames.motion] if frames.lidar else []
+        if frames.unusable:
+            notes.append(f'{len(frames.unusable)} frames are left out: {frames.unusable[0]}')
+        method = f'{kind} of {frames.topic}'
+        return self._estimate(ratios, frames.view.seen, method, tuple(notes))
 
     def _estimate(
         self,
