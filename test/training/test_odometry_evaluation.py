@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from monodepth2_training.evaluation.documents import document, markdown
-from monodepth2_training.evaluation.odometry.drift import drift_of, path_length_m
+from monodepth2_training.evaluation.odometry.drift import drift_of, path_factor, path_length_m
 from monodepth2_training.evaluation.odometry.evaluation import evaluate_paths, judge_path
 from monodepth2_training.evaluation.odometry.motion_model import MotionModel
 from monodepth2_training.evaluation.odometry.pose_errors import pose_errors
@@ -168,6 +168,28 @@ def test_without_evo_the_papers_figures_are_there_and_the_rest_is_named(
     assert 'evo is not installed' in evaluation.doubts[0].what
     with pytest.raises(EvaluationError, match='pip install evo'):
         pose_errors(true, true, scaled=True)
+
+
+@pytest.mark.parametrize(('step_m', 'tables'), [(0.0, ['snippets']), (1.0, ['snippets', 'paths'])])
+def test_a_path_that_stands_or_is_straight_keeps_what_needs_no_alignment(
+    step_m: float, tables: list[str]
+) -> None:
+    pytest.importorskip('evo', reason='evo is optional')
+    true = curve(150, step_m=step_m, turn_rad=0.0)
+    motions = scaled(motions_of(curve(150, turn_rad=0.0)), 0.5)
+    evaluation = evaluate_paths([judge_path('road', motions, true)], model='x')
+    assert 'errors of road are left out: the path cannot be aligned' in evaluation.doubts[0].what
+    assert [table.name for table in evaluation.tables] == tables
+    for row in evaluation.tables[1].rows if step_m else ():
+        assert row[2:] == (pytest.approx(2.0), None, None, None, None, *2 * [pytest.approx(0.0)])
+
+
+def test_the_factor_of_a_path_is_that_of_evos_alignment() -> None:
+    pytest.importorskip('evo', reason='evo is optional')
+    true = curve(120)
+    found = poses_of(scaled(noisy(motions_of(true)), 0.25))
+    errors = pose_errors(found, true, scaled=True)
+    assert path_factor(found, true) == pytest.approx(errors.scale)
 
 
 def test_the_report_has_every_figure_and_draws_the_paths() -> None:

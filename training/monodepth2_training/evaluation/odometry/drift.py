@@ -47,6 +47,18 @@ def drift_of(
     )
 
 
+def path_factor(predicted: Transforms, true: Transforms) -> float:
+    """Metres per unit of predicted poses [N, 4, 4] that fit the whole path best, by Umeyama.
+
+    Unlike the alignment itself it is there for straight paths, too; 0 where none is predicted.
+    """
+    ours, theirs = (poses[:, :3, 3] - poses[:, :3, 3].mean(axis=0) for poses in (predicted, true))
+    left, along, right = np.linalg.svd(theirs.T @ ours)
+    along[2] *= np.sign(np.linalg.det(left @ right))
+    spread = float((ours * ours).sum())
+    return float(along.sum()) / spread if spread else 0.0
+
+
 def path_length_m(poses: Transforms) -> float:
     """Length of the path through poses [N, 4, 4]."""
     return float(np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1).sum())

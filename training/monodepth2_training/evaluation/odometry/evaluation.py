@@ -8,8 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monodepth2_ros.errors import EvaluationError
 from monodepth2_training.evaluation.evaluation import Doubt, Evaluation, FigureTable
-from monodepth2_training.evaluation.odometry.drift import drift_of, path_length_m
+from monodepth2_training.evaluation.odometry.drift import (
+    Drift,
+    drift_of,
+    path_factor,
+    path_length_m,
+)
 from monodepth2_training.evaluation.odometry.pose_errors import PoseErrors, has_evo, pose_errors
 from monodepth2_training.evaluation.odometry.poses import Transforms, motions_of, poses_of
 from monodepth2_training.evaluation.odometry.snippets import snippet_errors
@@ -34,8 +40,14 @@ class PathResult:
     """Its standard deviation."""
     length_m: float
     """Length of the true path."""
+    factor: float
+    """Metres per unit of prediction: one for the path."""
+    drift: Drift | None
+    """KITTI's, with that factor; None where the path is shorter than 100 m."""
     errors: PoseErrors | None
-    """By evo, with one factor for the path; None without evo."""
+    """By evo, with one factor for the path; None where they cannot be measured."""
+    doubt: Doubt | None
+    """Why they cannot."""
     true: Transforms
     """True poses [N, 4, 4]."""
 
@@ -44,17 +56,38 @@ def judge_path(name: str, motions: Transforms, true: Transforms) -> PathResult:
     """Judge motions ``T_earlier_to_later`` [N - 1, 4, 4] by true poses [N, 4, 4] in metres.
 
     Raises:
-        EvaluationError: their numbers do not fit, or nothing moves.
+        EvaluationError: their numbers do not fit.
     """
     snippets = snippet_errors(motions, motions_of(true))
+    predicted = poses_of(motions)
+    factor = path_factor(predicted, true)
+    metric = predicted.copy()
+    metric[:, :3, 3] *= factor
+    errors, doubt = _pose_errors(name, predicted, true)
     return PathResult(
         name=name,
         ate_mean_m=float(snippets.mean()),
         ate_std_m=float(snippets.std()),
         length_m=path_length_m(true),
-        errors=pose_errors(poses_of(motions), true, scaled=True) if has_evo() else None,
+        factor=factor,
+        drift=drift_of(metric, true),
+        errors=errors,
+        doubt=doubt,
         true=true,
     )
+
+
+def _pose_errors(
+    name: str, predicted: Transforms, true: Transforms
+) -> tuple[PoseErrors | None, Doubt | None]:
+    """What evo says, or why it says nothing."""
+    if not has_evo():
+        return None, _NO_EVO
+    try:
+        return pose_errors(predicted, true, scaled=True), None
+    except EvaluationError as err:
+        what = f'Absolute and relative pose errors of {name} are left out: {err}.'
+        return None, Doubt(what=what, advice='Judge a longer path with turns.', urgent=False)
 
 
 def evaluate_paths(
@@ -62,13 +95,14 @@ def evaluate_paths(
 ) -> Evaluation:
     """Put the figures of some paths together."""
     drawn = [result for result in results if result.errors is not None]
+    whole = [result for result in results if result.errors or result.drift]
     return Evaluation(
         title=f'{model} along {", ".join(result.name for result in results)}',
         kind='odometry',
         facts=(('predictions', model), *facts),
-        doubts=() if len(drawn) == len(results) else (_NO_EVO,),
+        doubts=tuple(dict.fromkeys(result.doubt for result in results if result.doubt)),
         headline=' '.join(_sentence(result) for result in results),
-        tables=(_snippet_table(results), *([_path_table(drawn)] if drawn else [])),
+        tables=(_snippet_table(results), *([_path_table(whole)] if whole else [])),
         trajectories=tuple(_trajectory(result) for result in drawn),
     )
 
@@ -108,22 +142,23 @@ def _path_table(results: Sequence[PathResult]) -> FigureTable:
             'KITTI t, %',
             'KITTI r, deg/100 m',
         ),
-        rows=[_path_row(result, errors) for result in results if (errors := result.errors)],
-        note='After alignment with one factor for the path, by evo. RPE from frame to frame. '
-        "KITTI's errors over stretches of 100 to 800 m; a dash where the path is shorter.",
+        rows=[_path_row(result) for result in results],
+        note='With one factor for the path. APE and RPE after alignment, by evo, RPE from frame '
+        "to frame; a dash where that is impossible. KITTI's errors over stretches of 100 to 800 "
+        'm; a dash where the path is shorter.',
     )
 
 
-def _path_row(result: PathResult, errors: PoseErrors) -> tuple[str | float | None, ...]:
-    drift = drift_of(errors.aligned, result.true)
+def _path_row(result: PathResult) -> tuple[str | float | None, ...]:
+    errors, drift = result.errors, result.drift
     return (
         result.name,
         result.length_m,
-        errors.scale,
-        errors.ape_rmse_m,
-        errors.ape_max_m,
-        errors.rpe_rmse_m,
-        errors.rpe_rmse_deg,
+        result.factor,
+        errors.ape_rmse_m if errors else None,
+        errors.ape_max_m if errors else None,
+        errors.rpe_rmse_m if errors else None,
+        errors.rpe_rmse_deg if errors else None,
         drift.translation_percent if drift else None,
         drift.rotation_deg_per_100_m if drift else None,
     )

@@ -47,19 +47,20 @@ def pose_errors(predicted: Transforms, true: Transforms, *, scaled: bool) -> Pos
         scaled: whether one factor for the whole path is found, too.
 
     Raises:
-        EvaluationError: evo is not installed, the numbers differ, are too few, or nothing moves.
+        EvaluationError: evo is not installed, the numbers differ or are too few, or a path is
+            straight or stands, which can be turned in many ways.
     """
     if len(predicted) != len(true) or len(true) < FEWEST_POSES:
         raise EvaluationError(
             f'{len(predicted)} predicted and {len(true)} true poses: expected as many of both, '
             f'{FEWEST_POSES} at least'
         )
-    metrics, trajectory = _evo()
+    geometry, metrics, trajectory = _evo()
     ours = trajectory.PosePath3D(poses_se3=list(predicted))
     theirs = trajectory.PosePath3D(poses_se3=list(true))
     try:
         _, _, scale = ours.align(theirs, correct_scale=scaled)
-    except ValueError as err:
+    except (ValueError, geometry.GeometryException) as err:
         raise EvaluationError(f'the path cannot be aligned with the truth: {err}') from err
     relation = metrics.PoseRelation
     absolute = metrics.APE(relation.translation_part)
@@ -85,11 +86,11 @@ def has_evo() -> bool:
     return True
 
 
-def _evo() -> tuple[Any, Any]:
-    """Evo's modules of metrics and of trajectories, which draw nothing."""
+def _evo() -> tuple[Any, Any, Any]:
+    """Evo's modules of geometry, of metrics and of trajectories, which draw nothing."""
     cannot = 'absolute and relative pose errors cannot be measured'
-    metrics, trajectory = (
+    geometry, metrics, trajectory = (
         load_package(f'evo.core.{part}', cannot=cannot, error=EvaluationError)
-        for part in ('metrics', 'trajectory')
+        for part in ('geometry', 'metrics', 'trajectory')
     )
-    return metrics, trajectory
+    return geometry, metrics, trajectory
