@@ -137,6 +137,41 @@ def test_a_row_is_trained_on_kitti_as_it_ships_and_others_are_said_to_have_no_mo
     assert '# Table 7: ' in capsys.readouterr().out
 
 
+def test_rows_that_are_run_one_by_one_stand_in_one_table(
+    runs: Path,
+    kitti: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use_tiny_encoder(monkeypatch)
+    for name in ('mono_640x192', 'stereo_640x192'):
+        (tmp_path / name).symlink_to(runs / name)
+    words = ['reproduce', '1', f'--out={tmp_path}', '--device=cpu']
+    path = tmp_path / 'table_1.json'
+    for row in ('S', 'M', 'S'):
+        assert main([*words, *data(kitti), f'--row={row}', '--set=optimisation.epochs=1']) == 0
+    document = json.loads(path.read_text())
+    whole = {row['name']: row for row in json.loads((runs / 'table_1.json').read_text())['rows']}
+    assert document['rows'] == [whole['M'], whole['S']]
+    assert document['changes'] == ['optimisation.epochs=1']
+    assert (tmp_path / 'table_1.md').read_text().count('| | | ours | ') == 2
+    before = path.read_bytes()
+    assert main([*words, *data(kitti), '--row=MS']) == 1
+    assert 'no row of table 1 was judged, so it was not written' in capsys.readouterr().err
+    path.write_text(path.read_text().replace('"frames": 1', '"frames": 697'))
+    assert main([*words, *data(kitti), '--row=M']) == 1
+    assert 'was judged on 697 frames, but 1 are there now' in capsys.readouterr().err
+    path.write_text('[]')
+    assert main([*words, *data(kitti), '--row=M']) == 1
+    assert 'is no table that rows can be added to' in capsys.readouterr().err
+    path.write_bytes(before)
+    nowhere = [f'--kitti={tmp_path / "nowhere"}', f'--split={kitti / "split.txt"}']
+    assert main([*words, *nowhere]) == 1
+    assert 'has no frame: 4 of 4 files are missing' in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
 def test_what_a_training_starts_from_is_trained_first(tmp_path: Path) -> None:
     trained = []
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.errors import ConfigError, EvaluationError
 
 if TYPE_CHECKING:
     import argparse
@@ -60,23 +60,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the tables one after the other."""
-    from monodepth2_ros.atomic_file import write_atomically
-    from monodepth2_training.experiments.reproduction import table_document, table_markdown
     from monodepth2_training.experiments.tables import read_table
 
     tables = {number: read_table(number) for number in args.table}
     sets = {number: _data_set(args, table) for number, table in tables.items()}
     args.out.mkdir(parents=True, exist_ok=True)
-    for number, table in tables.items():
-        data = sets[number]
-        results = [_result(args, row, table, data) for row in _rows(args, table)]
-        text = table_markdown(number, table, results, data, changes=args.overrides)
-        document = table_document(number, table, results, args.overrides)
-        write_atomically(args.out / f'table_{number}.md', text.encode())
-        figures = json.dumps(document, indent=2) + '\n'
-        write_atomically(args.out / f'table_{number}.json', figures.encode())
-        print(text)
+    unjudged = [
+        number for number, table in tables.items() if not _run(args, number, table, sets[number])
+    ]
+    if unjudged:
+        raise EvaluationError(
+            f'no row of table {", ".join(unjudged)} was judged, so it was not written: there is '
+            f'no model of it in {args.out}; train it with --train-on'
+        )
     return 0
+
+
+def _run(args: argparse.Namespace, number: str, table: Table, data: DataSet) -> bool:
+    """Run the rows of a table that are asked for and write it; False if none can be judged."""
+    from monodepth2_ros.atomic_file import write_atomically
+    from monodepth2_training.experiments.reproduction import (
+        stored_results,
+        table_document,
+        table_markdown,
+    )
+
+    rows, path = _rows(args, table), args.out / f'table_{number}.json'
+    kept, before = stored_results(path, table, frames=len(data.frames)) if args.row else ({}, ())
+    results = kept | {row.name: _result(args, row, table, data) for row in rows}
+    if not any(results[row.name].figures for row in rows):
+        return False
+    ordered = [results[row.name] for row in table.rows if row.name in results]
+    changes = list(dict.fromkeys((*before, *args.overrides)))
+    text = table_markdown(number, table, ordered, data, changes=changes)
+    document = table_document(number, table, ordered, data, changes=changes)
+    write_atomically(path.with_suffix('.md'), text.encode())
+    write_atomically(path, (json.dumps(document, indent=2) + '\n').encode())
+    print(text)
+    return True
 
 
 def _rows(args: argparse.Namespace, table: Table) -> Sequence[Row]:
@@ -90,6 +111,15 @@ def _rows(args: argparse.Namespace, table: Table) -> Sequence[Row]:
 
 def _data_set(args: argparse.Namespace, table: Table) -> DataSet:
     """What a table is judged on."""
+    data = _open_set(args, table)
+    if not data.frames:
+        missing = data.missing
+        raise EvaluationError(f'{data.title} has no frame: {missing.text()}; {missing.remedy}')
+    return data
+
+
+def _open_set(args: argparse.Namespace, table: Table) -> DataSet:
+    """The set of the arguments."""
     if table.data == 'make3d':
         from monodepth2_training.evaluation.make3d import make3d_set
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -64,6 +65,45 @@ def judge_row(row: Row, data: DataSet, predictions: Predictions) -> Result:
     return Result(row=row, figures=figures | {RATIO_SPREAD: judgement.ratio_spread})
 
 
+def stored_results(
+    path: Path, table: Table, *, frames: int
+) -> tuple[dict[str, Result], tuple[str, ...]]:
+    """Read the document of a table that was written before, to add rows to it.
+
+    Args:
+        path: of the document; nothing is kept where there is none.
+        table: the table.
+        frames: on how many it is judged now.
+
+    Returns:
+        its results by the names of their rows, and the changes of its trainings.
+
+    Raises:
+        EvaluationError: it is no such document, or was judged on other frames.
+    """
+    if not path.is_file():
+        return {}, ()
+    try:
+        document = json.loads(path.read_bytes())
+        stored = {row['name']: (row['ours'], row['note']) for row in document['rows']}
+        changes, before = tuple(document['changes']), document.get('frames', frames)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        raise EvaluationError(
+            f'{path} is no table that rows can be added to: {err!r}; move it away'
+        ) from err
+    if before != frames:
+        raise EvaluationError(
+            f'{path} was judged on {before} frames, but {frames} are there now: rows would not '
+            'compare; move it away, or give another --out'
+        )
+    results = {}
+    for row in table.rows:
+        ours, note = stored.get(row.name, (None, ''))
+        if row.name in stored and (ours is None or set(ours) >= set(table.metrics)):
+            results[row.name] = Result(row=row, figures=ours, note=note)
+    return results, changes
+
+
 def table_markdown(
     number: str,
     table: Table,
@@ -87,7 +127,12 @@ def table_markdown(
 
 
 def table_document(
-    number: str, table: Table, results: Sequence[Result], changes: Sequence[str] = ()
+    number: str,
+    table: Table,
+    results: Sequence[Result],
+    data: DataSet,
+    *,
+    changes: Sequence[str] = (),
 ) -> dict[str, object]:
     """The same ready for JSON."""
     return {
@@ -95,6 +140,7 @@ def table_document(
         'title': table.title,
         'data': table.data,
         'flip': table.flip,
+        'frames': len(data.frames),
         'changes': list(changes),
         'rows': [
             {
