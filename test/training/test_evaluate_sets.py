@@ -181,6 +181,11 @@ def test_a_submission_never_replaces_what_it_is_made_from(
         (('--kitti=a', '--model=m'), 'needs --split FILE, the list of test files: the Eigen'),
         (('--kitti=a', '--model=m', '--trajectory'), '--trajectory goes with --bag'),
         (('--kitti=a', '--predictions=p', '--scale=-1'), '--scale -1.0 is not usable'),
+        (('--bag=a', '--model=m', '--scale=2'), '--scale goes with --predictions: leave it out'),
+        (('--bag=a', '--model=m', '--split=s'), '--split goes with --kitti: leave it out'),
+        (('--make3d=a', '--model=m', '--kitti-crop=garg'), '--kitti-crop goes with --kitti'),
+        (('--bag=a', '--model=m', '--submission=s'), '--submission goes with --kitti-server'),
+        (('--make3d=a', '--model=m', '--truth=/points'), '--truth goes with --bag'),
     ],
 )
 def test_what_cannot_be_meant_is_refused(

@@ -126,6 +126,7 @@ def test_what_differs_too_much_is_refused_and_not_written(
         (('--format', 'onnx', '--int8'), 'format onnx has no int8'),
         (('--format', 'openvino', '--int8', '--precision', 'float32'), 'contradict each other'),
         (('--format', 'onnx', '--max-difference', '-1'), 'expected more than 0'),
+        (('--format', 'onnx', '--topic', '/camera'), '--topic goes with --bag'),
     ],
 )
 def test_wishes_that_cannot_be_met_are_refused(

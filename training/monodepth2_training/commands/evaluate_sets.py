@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 
 _SETS = ('kitti', 'kitti_odometry', 'kitti_server', 'make3d')
 _OPTIONS = tuple(f'--{name.replace("_", "-")}' for name in _SETS)
+_BELONGS = {
+    'trajectory': 'bag',
+    'camera': 'bag',
+    'truth': 'bag',
+    'extrinsics': 'bag',
+    'calibration': 'bag',
+    'split': 'kitti',
+    'kitti_crop': 'kitti',
+    'submission': 'kitti_server',
+    'scale': 'predictions',
+}
+"""Options that mean something beside another one only."""
 
 
 def add_set_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,8 +100,10 @@ def wanted(args: argparse.Namespace) -> bool:
         raise ConfigError('give --model, or else --predictions, which tell depth and no motion')
     if args.scale is not None and not 0.0 < args.scale < float('inf'):
         raise ConfigError(f'--scale {args.scale} is not usable: expected metres > 0')
-    if args.trajectory and args.bag is None:
-        raise ConfigError('--trajectory goes with --bag')
+    for option, owner in _BELONGS.items():
+        if getattr(args, option) and getattr(args, owner) is None:
+            both = [f'--{name.replace("_", "-")}' for name in (option, owner)]
+            raise ConfigError(f'{both[0]} goes with {both[1]}: leave it out, or give both')
     return bool(asked) or args.trajectory
 
 

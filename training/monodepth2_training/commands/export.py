@@ -79,6 +79,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError(f'--frames {args.frames} is not usable: expected 2 or more')
     if args.int8 and args.precision not in ('auto', 'int8'):
         raise ConfigError('--int8 and --precision contradict each other: give one of them')
+    if args.topic and args.bag is None:
+        raise ConfigError('--topic goes with --bag')
     target = args.out or args.model.with_suffix('.onnx')
     inputs = [path.resolve() for path in (args.model, args.bag) if path is not None]
     if args.format == 'onnx' and target.resolve() in inputs:
