@@ -56,7 +56,7 @@ def heard(ros_world):
             0.05, lambda: [p.publish(m) for p, m in zip(publishers, (message, info), strict=True)]
         )
         try:
-            return ros_facts.listen('/camera/picture', 3.0)
+            return ros_facts.listen('/camera/picture', 1.5)
         finally:
             ros_world.node.destroy_timer(timer)
 
