@@ -105,10 +105,7 @@ def describe_anew(model: Model, description: ModelDescription) -> str:
     Raises:
         ModelFileError: the file is another by now, or cannot be written.
     """
-    with open_model(model.path) as file:
-        header = read_header(file, model.path)
-        entry, _ = _read_entry(model.path, header)
-        tensors = _read_tensors(model.path, header.raw + file.read())
+    entry, _, tensors = _read(model.path)
     if _digest(entry['description'], tensors) != model.sha256:
         raise refuse(model.path, 'has been replaced since it was read', 'start anew with it')
     return _write(model.path, description, tensors)
@@ -135,12 +132,7 @@ def load_model(path: Path | str) -> Model:
         ModelFileError: the file is missing, foreign, damaged, too new, or its tensors do not fit.
     """
     source = Path(path)
-    with open_model(source) as file:
-        header = read_header(file, source)
-        entry, description = _read_entry(source, header)
-        _check_names(source, description, header.shapes)
-        data = header.raw + file.read()
-    tensors = _read_tensors(source, data)
+    entry, description, tensors = _read(source)
     if _digest(entry['description'], tensors) != entry.get('sha256'):
         raise refuse(
             source, 'is damaged: its SHA-256 does not match', 'copy or download the file again'
@@ -154,6 +146,16 @@ def load_model(path: Path | str) -> Model:
         schema=entry['schema'],
         sha256=str(entry['sha256']),
     )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], ModelDescription, dict[str, torch.Tensor]]:
+    """Read the metadata entry, what it says, and the tensors as they are stored; unverified."""
+    with open_model(path) as file:
+        header = read_header(file, path)
+        entry, description = _read_entry(path, header)
+        _check_names(path, description, header.shapes)
+        data = header.raw + file.read()
+    return entry, description, _read_tensors(path, data)
 
 
 def read_description(path: Path | str) -> ModelDescription:

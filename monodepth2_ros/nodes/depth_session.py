@@ -179,7 +179,7 @@ class DepthSession:
             )
         except (RuntimeError, ValueError) as err:
             raise ConfigError(f'the camera topics cannot be subscribed to: {err}') from err
-        self.scale.follow_odometry(self._parameters.scale_source == 'odometry')
+        self._follow_odometry()
 
     @property
     def source(self) -> str:
@@ -191,7 +191,7 @@ class DepthSession:
         if self._inputs is not None:
             self._inputs.close()
             self._inputs = None
-        self.scale.follow_odometry(False)
+        self._follow_odometry()
         if self._worker.clear() is not None:
             self._monitor.dropped(Drop.INACTIVE)
         self._on_worker(lambda: None)
@@ -225,8 +225,12 @@ class DepthSession:
         settings = pipeline_settings(parameters)
         self.processor.change(settings, depth_encoding=parameters.depth_encoding)
         self.processor.keeper.change(parameters.scale_settings())
+        self._follow_odometry()
+
+    def _follow_odometry(self) -> None:
+        """Listen to it only while images come and the scale is measured by it."""
         receives = self._inputs is not None
-        self.scale.follow_odometry(receives and parameters.scale_source == 'odometry')
+        self.scale.follow_odometry(receives and self._parameters.scale_source == 'odometry')
 
     def _on_image(self, header: Header, image: RawImage | CompressedImage) -> None:
         now_s = time.monotonic()

@@ -12,6 +12,7 @@ from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.inference.camera_match import MISMATCH_CHOICES
 from monodepth2_ros.inference.colorize import COLORMAPS
 from monodepth2_ros.inference.engines import ENGINE_PRECISIONS, ENGINES
+from monodepth2_ros.inference.engines.choice import MOST_THREADS
 from monodepth2_ros.inference.point_cloud import LAYOUTS
 from monodepth2_ros.inference.scale_keeper import SCALE_SOURCES, ScaleSettings
 from monodepth2_ros.inference.settings import DEPTH_SIZES
@@ -37,7 +38,7 @@ class NodeParameters:
         'auto', 'Arithmetic of the network; int8 as exported.', choices=ENGINE_PRECISIONS
     )
     threads: int = parameter(
-        0, 'CPU threads of the network; 0 lets the library choose.', low=0, high=256
+        0, 'CPU threads of the network; 0 lets the library choose.', low=0, high=MOST_THREADS
     )
     flip: bool = parameter(
         False,

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage
-from support.depth_world import answer, figures
+from support.depth_world import answer, figures, held
 from support.ros_camera import camera_info, image, stamp_of
 from support.ros_harness import wait_until
 from support.tiny_model import write_tiny_model
@@ -141,15 +141,7 @@ def test_a_waiting_image_keeps_the_calibration_it_came_with(depth_world, tiny_mo
     node = depth_world.start(model=tiny_model)
     infos = depth_world.output('depth/camera_info')
     camera = depth_world.camera()
-    gate, entered = threading.Event(), threading.Event()
-    process = node.session.processor.answer
-
-    def slow(frame):
-        entered.set()
-        assert gate.wait(30)
-        process(frame)
-
-    node.session.processor.answer = slow
+    gate, entered = held(node)
     camera.send(image(), camera_info())
     assert entered.wait(30)
     waiting = camera.send(image(), camera_info())

@@ -16,7 +16,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
-from support.depth_world import SUCCESS, figures
+from support.depth_world import SUCCESS, figures, held
 from support.ros_camera import Camera, camera_info, image
 from support.ros_harness import wait_until
 
@@ -292,15 +292,7 @@ def test_deactivation_counts_the_frame_it_throws_away(depth_world, tiny_model):
     node = depth_world.start(model=tiny_model)
     depth_world.output('depth/image')
     camera = depth_world.camera()
-    gate, entered = threading.Event(), threading.Event()
-    process = node.session.processor.answer
-
-    def slow(frame):
-        entered.set()
-        assert gate.wait(30)
-        process(frame)
-
-    node.session.processor.answer = slow
+    gate, entered = held(node)
     camera.send(image())
     assert entered.wait(30)
     camera.send(image())

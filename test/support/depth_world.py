@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -79,6 +80,20 @@ class DepthWorld(RosWorld):
 def figures(status: DiagnosticStatus) -> dict[str, str]:
     """The values of a status by name."""
     return {each.key: each.value for each in status.values}
+
+
+def held(node: DepthNode) -> tuple[threading.Event, threading.Event]:
+    """Hold the worker at its next frame: an event that lets go, and one that tells it is held."""
+    gate, entered = threading.Event(), threading.Event()
+    process = node.session.processor.answer
+
+    def slow(frame: Any) -> None:
+        entered.set()
+        assert gate.wait(30)
+        process(frame)
+
+    node.session.processor.answer = slow
+    return gate, entered
 
 
 def answer(listener: Listener, stamp: tuple[int, int]) -> Any:

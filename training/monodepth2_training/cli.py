@@ -12,13 +12,12 @@ import importlib
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from monodepth2_ros import __version__
 from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_training.signals import answered_by
 
 VERBS = {
     'doctor': 'examine this machine: device, engines, model, ROS, camera',
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _tidy_when_terminated():
+        with answered_by(_terminate, signal.SIGTERM):
             status = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -72,20 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-@contextmanager
-def _tidy_when_terminated() -> Iterator[None]:
-    """Let SIGTERM end what is in hand as an error would, so that nothing unfinished is left."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _terminate(number: int, frame: object) -> None:
+    """End what is in hand as an error would, so that nothing unfinished is left."""
     raise SystemExit(_SIGNALLED + number)
 
 

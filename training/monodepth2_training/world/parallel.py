@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
@@ -18,6 +17,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from monodepth2_ros.errors import DeviceError
+from monodepth2_training.signals import answered_by
 from monodepth2_training.world.drive import Drive, DriveFrame, DriveSettings
 
 _MOST_PROCESSES = 8
@@ -68,7 +68,8 @@ def _renderer(settings: DriveSettings, numbers: range) -> Iterator[Connection]:
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_render, args=(settings, numbers, theirs), daemon=True)
-    with _interrupts_ignored():
+    # Ctrl-C reaches all processes of a terminal; the first one decides.
+    with answered_by(signal.SIG_IGN, signal.SIGINT):
         process.start()
     theirs.close()
     try:
@@ -77,19 +78,6 @@ def _renderer(settings: DriveSettings, numbers: range) -> Iterator[Connection]:
         process.terminate()
         process.join()
         ours.close()
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """For what is started meanwhile: Ctrl-C reaches all of a terminal, and the first decides."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _render(settings: DriveSettings, numbers: range, out: Connection) -> None:
