@@ -112,6 +112,27 @@ def test_importing_openvino_sends_no_usage_data() -> None:
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
+_SIGNAL_AFTER_ENGINES = """
+import os, signal
+from monodepth2_ros.inference.engines.openvino import OpenVinoEngine, load_openvino
+openvino = load_openvino()
+image = openvino.opset13.parameter([1, 8, 8, 3])
+network = openvino.Model([openvino.opset13.relu(image)], [image])
+engines = [OpenVinoEngine(network, precision='float32') for _ in range(2)]
+while engines:
+    engines.pop(0).close()
+signal.signal(signal.SIGUSR1, lambda *_: print('heard'))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@needs_openvino
+def test_a_signal_after_two_engines_were_freed_does_no_harm() -> None:
+    command = [sys.executable, '-c', _SIGNAL_AFTER_ENGINES]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, 'heard\n')
+
+
 def test_bfloat16_changes_depth_by_less_than_half_a_percent_with_every_encoder(
     trained_net: DepthNet,
 ) -> None:

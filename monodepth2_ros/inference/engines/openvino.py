@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,19 @@ def load_openvino() -> Any:
     return load_package('openvino', cannot='engine openvino cannot be used', error=DeviceError)
 
 
+@cache
+def openvino_core() -> Any:
+    """OpenVINO's one core in this process, kept until it ends.
+
+    A core that is freed can leave a thread with a stack for signals that is unmapped memory: the
+    next signal, such as Ctrl-C, would crash the process.
+
+    Raises:
+        DeviceError: OpenVINO is not installed.
+    """
+    return load_openvino().Core()
+
+
 def convert(depth_net: DepthNet, folder: Path) -> Path:
     """Convert a network from uint8 [1, h, w, 3] to disparity float32 [1, 1, h, w].
 
@@ -95,10 +109,9 @@ def converted_now(model: Model, record: EngineRecord) -> tuple[Any, str]:
         the network as an ``openvino.Model``, and what became of the files, in words.
     """
     if model.sha256 not in _CONVERTED:
-        openvino = load_openvino()
         with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
             path = convert(model.depth_net, Path(folder))
-            found = openvino.Core().read_model(str(path))
+            found = openvino_core().read_model(str(path))
             kept = _keep_in_cache(model, record, path)
         _CONVERTED.clear()
         _CONVERTED[model.sha256] = found, kept
@@ -157,14 +170,13 @@ class OpenVinoEngine:
         Raises:
             DeviceError: OpenVINO is not installed, or cannot run this network.
         """
-        openvino = load_openvino()
         options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1, 'ENABLE_CPU_PINNING': False}
         if precision in _HINTS:
             options['INFERENCE_PRECISION_HINT'] = _HINTS[precision]
         if threads:
             options['INFERENCE_NUM_THREADS'] = threads
         try:
-            compiled = openvino.Core().compile_model(network, 'CPU', options)
+            compiled = openvino_core().compile_model(network, 'CPU', options)
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as err:
             raise DeviceError(f'OpenVINO cannot run this network: {_first_line(err)}') from err

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ExportError
-from monodepth2_ros.inference.engines.openvino import load_openvino
+from monodepth2_ros.inference.engines.openvino import load_openvino, openvino_core
 from monodepth2_ros.optional_packages import load_package
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def quantise(
     # Its bars of progress are no part of what the command prints.
     with contextlib.redirect_stdout(sys.stderr):
         network = nncf.quantize(
-            openvino.Core().read_model(str(path)),
+            openvino_core().read_model(str(path)),
             nncf.Dataset(samples),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(samples),
