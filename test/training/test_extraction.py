@@ -13,6 +13,7 @@ from monodepth2_training.cli import main
 from monodepth2_training.data import extraction, extraction_books
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.odometry import read_odometry
 from numpy.typing import NDArray
 from support import moving_bag
 from support.moving_bag import BENT, PLAIN, START_NS, right_of, write_moving_bag
@@ -299,8 +300,8 @@ def test_what_can_be_read_of_a_damaged_recording_is_kept_and_the_damage_noted(
 ) -> None:
     whole = extraction.drive_frames
 
-    def cut_short(recording, cameras):
-        for number, frame in enumerate(whole(recording, cameras)):
+    def cut_short(recording, cameras, odometry):
+        for number, frame in enumerate(whole(recording, cameras, odometry)):
             if number == 7:
                 raise RecordingError('the bag is damaged: 7 messages could be read')
             yield frame
@@ -361,6 +362,33 @@ def test_odometry_of_a_generated_drive_stands_beside_its_frames(tmp_path: Path) 
     travelled_m = np.linalg.norm(np.diff(odometry[:, :3], axis=0), axis=1)
     np.testing.assert_allclose(travelled_m[1:], odometry[1:-1, 7] * 0.1, rtol=0.05)
     np.testing.assert_allclose(np.linalg.norm(odometry[:, 3:7], axis=1), 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize('calls', [1, 3])
+def test_each_recording_has_its_own_odometry_when_a_run_is_continued_too(
+    calls: int, tmp_path: Path
+) -> None:
+    arguments = ['--frames', '20', '--width', '64', '--height', '32', '--device', 'cpu']
+    drives = [tmp_path / 'one', tmp_path / 'two']
+    for seed, drive in enumerate(drives):
+        assert main(['generate', str(drive), *arguments, f'--seed={seed}']) == 0
+    told = []
+
+    def stop(*progress: int) -> None:
+        told.append(progress)
+        if len(told) == calls:
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        extract(drives, tmp_path / 'store', SMALL, watch=stop)
+    table = extract(drives, tmp_path / 'store', SMALL).frames(0)
+    assert np.bincount(table.part).tolist() == [20, 20]
+    for part, drive in enumerate(drives):
+        mine = table.part == part
+        with open_recording(drive) as recording:
+            expected = read_odometry(recording).at(table.stamps_ns[mine])
+        np.testing.assert_array_equal(table.odometry[mine], expected)
+        assert np.isfinite(expected[1:-1]).all()
 
 
 @needs_kitti

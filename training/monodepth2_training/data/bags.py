@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from monodepth2_ros.geometry.camera import CameraCalibration
     from monodepth2_ros.recordings import Message, Recording
+    from monodepth2_training.data.odometry import OdometryReader
 
 _SAME_FOCAL_LENGTH = 1e-3
 _LEAST_BASELINE_M = 1e-3
@@ -148,17 +149,29 @@ def choose_stereo_pair(
     )
 
 
-def drive_frames(recording: Recording, cameras: Sequence[DriveCamera]) -> Iterator[DriveFrame]:
+def drive_frames(
+    recording: Recording,
+    cameras: Sequence[DriveCamera],
+    odometry: OdometryReader | None = None,
+) -> Iterator[DriveFrame]:
     """Stream the pictures of some cameras in the order of recording, none of them decoded.
+
+    Args:
+        recording: the opened recording.
+        cameras: the cameras.
+        odometry: takes its messages as they come between the pictures.
 
     Raises:
         RecordingError: the recording ends in damage that nothing can be read behind.
     """
     index = {camera.topics.image: number for number, camera in enumerate(cameras)}
-    for message in recording.messages(list(index)):
-        yield DriveFrame(
-            camera=index[message.topic], stamp_ns=frame_stamp_ns(message), message=message
-        )
+    for message in recording.messages([*index, *([odometry.topic] if odometry else [])]):
+        if message.topic in index:
+            yield DriveFrame(
+                camera=index[message.topic], stamp_ns=frame_stamp_ns(message), message=message
+            )
+        elif odometry:
+            odometry.take(message)
 
 
 def _one_a_namespace(recording: Recording) -> list[CameraTopics]:

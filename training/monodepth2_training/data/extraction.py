@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from monodepth2_ros.errors import RecordingError
@@ -32,7 +32,7 @@ from monodepth2_training.data.frame_selection import FrameSelection
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import open_writer
 from monodepth2_training.data.listed_drives import open_sources
-from monodepth2_training.data.odometry import Odometry, named_topic, read_odometry
+from monodepth2_training.data.odometry import OdometryReader, named_topic, odometry_reader
 from monodepth2_training.data.ordered_work import core_count, in_order
 from monodepth2_training.data.preparation import Preparation, Prepared, Skipped
 from monodepth2_training.data.rigs import same_rigs
@@ -41,6 +41,8 @@ from monodepth2_training.data.store_document import Progress, StoreDocument
 __all__ = ['ExtractionSettings', 'extract']
 
 Plans = tuple[CameraPlan, ...]
+
+_READ_ON_S = 5.0
 
 
 def extract(
@@ -124,52 +126,58 @@ class _RecordingRun:
 
     def go(self, workers: int, watched: _Watched) -> None:
         """Prepare and store all pictures that are still to be dealt with."""
-        books = self._books
+        books, odometry = self._books, self._odometry()
         selection = FrameSelection(len(self._preparations), keep_every=self._settings.keep_every)
-        groups = grouped(
-            self._frames(), selection, done=books.progress.messages, tails=books.tails()
-        )
+        frames = self._frames(odometry)
+        end_ns = self._recording.start_ns + round((self._settings.end_s or float(2**32)) * 1e9)
+        wanted = takewhile(lambda frame: frame.message.stamp_ns < end_ns, frames)
+        groups = grouped(wanted, selection, done=books.progress.messages, tails=books.tails())
         results = in_order(groups, self._prepare, workers=workers)
         try:
             for group, prepared in results:
-                # Asked for here, it is read while the next groups are being prepared.
-                books.enter(group, prepared, self._odometry)
+                books.enter(group, prepared)
                 watched.tell(sum(books.progress.messages))
                 if books.full:
                     break
+            if odometry is not None:
+                _read_on(frames)
         finally:
             results.close()
             # Some damage shows only where it is read.
             books.note(*self._recording.notes)
-        books.begin_next_recording()
+        books.begin_next_recording(None if odometry is None else odometry.odometry())
 
     def _prepare(self, group: Group) -> list[Prepared | Skipped]:
         return self._preparations[group.camera](group.frames, group.before, group.tail)
 
-    def _frames(self) -> Iterator[DriveFrame]:
-        """All frames of the wanted time, up to where the recording is damaged."""
+    def _frames(self, odometry: OdometryReader | None) -> Iterator[DriveFrame]:
+        """All frames from the wanted time on, up to where the recording is damaged."""
         start_ns = self._recording.start_ns + round(self._settings.start_s * 1e9)
-        end_ns = self._recording.start_ns + round((self._settings.end_s or float(2**32)) * 1e9)
         cameras = [plan.drive for plan in self._plans]
         try:
-            for frame in drive_frames(self._recording, cameras):
-                if frame.message.stamp_ns >= end_ns:
-                    return
+            for frame in drive_frames(self._recording, cameras, odometry):
                 if frame.message.stamp_ns >= start_ns:
                     yield dataclasses.replace(frame, camera=self._first_camera + frame.camera)
         except RecordingError as err:
             self._books.note(str(err))
 
-    @cached_property
-    def _odometry(self) -> Odometry | None:
-        """The odometry; None where there is none or, unless it was named, it cannot be read."""
+    def _odometry(self) -> OdometryReader | None:
+        """What takes the odometry; None where there is none or it cannot be read."""
         try:
-            return read_odometry(self._recording, self._settings.odometry)
+            return odometry_reader(self._recording, self._settings.odometry)
         except RecordingError as err:
             if self._settings.odometry:
                 raise
             self._books.note(f'no odometry: {err}')
             return None
+
+
+def _read_on(frames: Iterator[DriveFrame]) -> None:
+    """Read on a little, so that the last pictures lie between odometry."""
+    first = next(frames, None)
+    for frame in frames:
+        if first and frame.message.stamp_ns - first.message.stamp_ns > _READ_ON_S * 1e9:
+            return
 
 
 class _Watched:

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-import numpy as np
-
 from monodepth2_training.data.bags import DriveFrame
 from monodepth2_training.data.extraction_groups import Group
 from monodepth2_training.data.frame_selection import LONGEST_GAP_S
-from monodepth2_training.data.frame_store_writer import NO_ODOMETRY, FrameRecord, FrameStoreWriter
+from monodepth2_training.data.frame_store_writer import FrameRecord, FrameStoreWriter
 from monodepth2_training.data.odometry import Odometry
 from monodepth2_training.data.picture_motion import small_picture
 from monodepth2_training.data.preparation import Prepared, Skipped, Tail
@@ -37,7 +35,8 @@ class ExtractionBooks:
         self._writer, self._most_frames = writer, most_frames
         progress = writer.document.progress
         messages = progress.messages or (0,) * len(writer.frames)
-        self.progress = replace(progress, messages=messages)
+        earlier = writer.frames if progress.earlier is None else progress.earlier
+        self.progress = replace(progress, messages=messages, earlier=earlier)
         self._last = [writer.last(camera) for camera in range(len(messages))]
         self._stamps_ns = [None if last is None else last[0].stamp_ns for last in self._last]
         self._parts = [-1 if last is None else last[0].part for last in self._last]
@@ -58,19 +57,13 @@ class ExtractionBooks:
             tail.set_result(None if last is None else small_picture(last[1]))
         return tails
 
-    def enter(
-        self,
-        group: Group,
-        results: Sequence[Prepared | Skipped],
-        odometry: Odometry | None,
-    ) -> None:
+    def enter(self, group: Group, results: Sequence[Prepared | Skipped]) -> None:
         """Store the pictures of a group and count all its messages."""
         tally, details = Counter(self.progress.tally), dict(self.progress.details)
         tally.update(group.left_out)
-        poses = _poses(group.frames, odometry)
-        for frame, cut, result, pose in zip(group.frames, group.cuts, results, poses, strict=True):
+        for frame, cut, result in zip(group.frames, group.cuts, results, strict=True):
             self._cut[group.camera] |= cut
-            outcome = self._settle(frame, result, pose)
+            outcome = self._settle(frame, result)
             tally[outcome] += 1
             if isinstance(result, Skipped):
                 details.setdefault(outcome, f'{frame.message.topic}: {result.detail}')
@@ -86,11 +79,15 @@ class ExtractionBooks:
         if time.monotonic() - self._saved_s > _CHECKPOINT_PERIOD_S:
             self.save()
 
-    def begin_next_recording(self) -> None:
-        """All messages of a recording are dealt with."""
+    def begin_next_recording(self, odometry: Odometry | None) -> None:
+        """All messages of a recording are dealt with, and this is its odometry."""
+        if odometry is not None:
+            for camera, first in enumerate(self.progress.earlier or ()):
+                self._writer.enter_odometry(camera, first, odometry.at)
         self.progress = replace(
             self.progress,
             recording=self.progress.recording + 1,
+            earlier=self._writer.frames,
             messages=(0,) * len(self.progress.messages),
         )
         self.save()
@@ -110,9 +107,7 @@ class ExtractionBooks:
         self._writer.checkpoint(self.progress)
         self._saved_s = time.monotonic()
 
-    def _settle(
-        self, frame: DriveFrame, result: Prepared | Skipped, pose: tuple[float, ...]
-    ) -> str:
+    def _settle(self, frame: DriveFrame, result: Prepared | Skipped) -> str:
         """Store one picture, or not; gives the outcome."""
         camera = frame.camera
         if isinstance(result, Skipped):
@@ -130,7 +125,6 @@ class ExtractionBooks:
             motion=float('nan') if cut else result.motion,
             brightness=result.brightness,
             clipped=result.clipped,
-            odometry=pose,
         )
         self._writer.append(camera, result.pixels, record)
         return STORED
@@ -141,11 +135,3 @@ class ExtractionBooks:
         if last_ns is None:
             return True
         return self._hole[camera] and stamp_ns - last_ns > LONGEST_GAP_S * 1e9
-
-
-def _poses(frames: Sequence[DriveFrame], odometry: Odometry | None) -> list[tuple[float, ...]]:
-    """Odometry at each frame; NaN where there is none."""
-    if odometry is None or not frames:
-        return [NO_ODOMETRY] * len(frames)
-    stamps_ns = np.array([frame.stamp_ns for frame in frames], np.int64)
-    return [tuple(row) for row in odometry.at(stamps_ns).tolist()]

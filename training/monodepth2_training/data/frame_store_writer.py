@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,15 +23,16 @@ from monodepth2_ros.errors import RecordingError
 from monodepth2_training.data import store_document
 from monodepth2_training.data.store_document import RECORD, Progress, StoreDocument
 
-NO_ODOMETRY = (float('nan'),) * 8
-"""Odometry of a picture for which there is none."""
-
+_NO_ODOMETRY = (float('nan'),) * 8
 _LOCK = '.lock'
+
+OdometryAt = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+"""Gives ``FrameTable.odometry`` [N, 8] at stamps [N]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord:
-    """One line of a ``FrameTable``; see there."""
+    """One line of a ``FrameTable`` but for the odometry; see there."""
 
     stamp_ns: int
     """Header stamp."""
@@ -42,8 +44,6 @@ class FrameRecord:
     """Mean of all pixels, 0 to 1."""
     clipped: float
     """Share of pixels that are 0 or 255."""
-    odometry: tuple[float, ...] = NO_ODOMETRY
-    """x y z, quaternion x y z w, forward speed."""
 
 
 class FrameStoreWriter:
@@ -102,6 +102,17 @@ class FrameStoreWriter:
         self._shard(camera).write(np.ascontiguousarray(pixels).data)
         self._indices[camera].write(_packed(record))
         self._frames[camera] += 1
+
+    def enter_odometry(self, camera: int, first: int, at: OdometryAt) -> None:
+        """Enter the odometry ``at`` the stamps of all pictures from number ``first`` on."""
+        self._flush()
+        path, offset = store_document.index_path(self.path, camera), first * RECORD.itemsize
+        records = np.fromfile(path, RECORD, offset=offset)
+        if len(records):
+            records['odometry'] = at(records['stamp_ns'])
+            with path.open('r+b') as file:
+                file.seek(offset)
+                file.write(records.tobytes())
 
     def last(self, camera: int) -> tuple[FrameRecord, NDArray[np.uint8]] | None:
         """What was appended last: the record and uint8 [C, H, W]; None if there is nothing yet."""
@@ -248,13 +259,11 @@ def _continued(path: Path, wanted: StoreDocument) -> StoreDocument:
 
 
 def _packed(record: FrameRecord) -> bytes:
-    values = tuple(getattr(record, name) for name in RECORD.names or ())
-    return np.array([values], RECORD).tobytes()
+    return np.array([(*astuple(record), _NO_ODOMETRY)], RECORD).tobytes()
 
 
 def _unpacked(record: np.void) -> FrameRecord:
-    values = {name: record[name].item() for name in RECORD.names or () if name != 'odometry'}
-    return FrameRecord(**values, odometry=tuple(record['odometry'].tolist()))
+    return FrameRecord(**{field.name: record[field.name].item() for field in fields(FrameRecord)})
 
 
 def _cut_to_document(store: Path, document: StoreDocument, camera: int) -> None:

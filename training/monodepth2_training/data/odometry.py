@@ -20,6 +20,8 @@ from monodepth2_training.data.odometry_messages import (
     POSE_TYPES,
     TF_TYPE,
     TWIST_TYPES,
+    Link,
+    Row,
     choose_topic,
     moving_link,
     pose_row,
@@ -29,9 +31,17 @@ from monodepth2_training.data.odometry_messages import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from monodepth2_ros.recordings import Recording, Topic
+    from monodepth2_ros.recordings import Message, Recording, Topic
 
-__all__ = ['ODOMETRY_TYPE', 'POSE_TYPES', 'Odometry', 'named_topic', 'read_odometry']
+__all__ = [
+    'ODOMETRY_TYPE',
+    'POSE_TYPES',
+    'Odometry',
+    'OdometryReader',
+    'named_topic',
+    'odometry_reader',
+    'read_odometry',
+]
 
 _LEAST_ANGLE_RAD = 1e-6
 
@@ -79,10 +89,51 @@ class Odometry:
         return np.column_stack((self.poses[indices], self.speeds_m_s[indices]))
 
 
-def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
-    """Read the odometry of a recording: a topic by name, else the best of ``MOTION_TYPES``.
+class OdometryReader:
+    """Takes the odometry out of a stream of messages; see :func:`odometry_reader`.
 
     Of ``/tf`` the link from an ``odom`` frame is taken; twists are integrated.
+
+    Attributes:
+        topic: name of the topic whose messages it takes.
+    """
+
+    def __init__(self, topic: Topic, link: Link | None) -> None:
+        """Take the messages of ``topic``; of ``/tf`` only ``link``."""
+        self.topic = topic.name
+        self._link, self._by_twist = link, topic.type in TWIST_TYPES
+        self._rows: list[tuple[int, Row]] = []
+        self._damaged = 0
+
+    def take(self, message: Message) -> None:
+        """Take one message of the topic; one that is not readable is counted."""
+        row = twist_row(message) if self._by_twist else pose_row(message, self._link)
+        if row is not None:
+            self._rows.append(row)
+        elif self._link is None:
+            # A message of /tf without the vehicle's link is whole and of no use here.
+            self._damaged += 1
+
+    def odometry(self) -> Odometry:
+        """What was taken so far."""
+        stamps_ns, first = np.unique(
+            np.array([stamp_ns for stamp_ns, _ in self._rows], np.int64), return_index=True
+        )
+        width = 6 if self._by_twist else 8
+        rows = np.array([row for _, row in self._rows]).reshape(-1, width)[first]
+        poses_of = _dead_reckoned if self._by_twist else _recorded
+        poses, speeds_m_s = poses_of(stamps_ns, rows)
+        return Odometry(
+            topic=self.topic,
+            stamps_ns=stamps_ns,
+            poses=poses,
+            speeds_m_s=speeds_m_s,
+            damaged=self._damaged,
+        )
+
+
+def odometry_reader(recording: Recording, wanted: str = '') -> OdometryReader | None:
+    """What takes the odometry of a recording: a topic by name, else the best of ``MOTION_TYPES``.
 
     Returns:
         None where no topic is named and there is none of these types.
@@ -93,24 +144,18 @@ def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
     topic = named_topic(recording, wanted) if wanted else choose_topic(recording)
     if topic is None:
         return None
-    by_twist = topic.type in TWIST_TYPES
     link = moving_link(recording, topic.name) if topic.type == TF_TYPE else None
-    found = [
-        twist_row(message) if by_twist else pose_row(message, link)
-        for message in recording.messages([topic.name])
-    ]
-    rows = [row for row in found if row is not None]
-    # A message of /tf without the vehicle's link is whole and of no use here.
-    damaged = 0 if link else len(found) - len(rows)
-    stamps_ns = np.array([stamp_ns for stamp_ns, _ in rows], np.int64)
-    values = np.array([row for _, row in rows]).reshape(len(rows), 6 if by_twist else 8)
-    stamps_ns, first = np.unique(stamps_ns, return_index=True)
-    if by_twist:
-        poses, speeds = dead_reckoned(stamps_ns, values[first]), values[first, 0]
-        return Odometry(
-            topic=topic.name, stamps_ns=stamps_ns, poses=poses, speeds_m_s=speeds, damaged=damaged
-        )
-    return _in_order(topic, stamps_ns, values[first], damaged)
+    return OdometryReader(topic, link)
+
+
+def read_odometry(recording: Recording, wanted: str = '') -> Odometry | None:
+    """Read the odometry of a whole recording; as :func:`odometry_reader`."""
+    reader = odometry_reader(recording, wanted)
+    if reader is None:
+        return None
+    for message in recording.messages([reader.topic]):
+        reader.take(message)
+    return reader.odometry()
 
 
 def named_topic(recording: Recording, name: str) -> Topic:
@@ -127,19 +172,21 @@ def named_topic(recording: Recording, name: str) -> Topic:
     return topic
 
 
-def _in_order(
-    topic: Topic, stamps_ns: NDArray[np.int64], rows: NDArray[np.float64], damaged: int
-) -> Odometry:
+def _dead_reckoned(
+    stamps_ns: NDArray[np.int64], rows: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Poses [N, 7] and forward speeds [N] of twists [N, 6]."""
+    return dead_reckoned(stamps_ns, rows), rows[:, 0]
+
+
+def _recorded(
+    stamps_ns: NDArray[np.int64], rows: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Poses [N, 7] and forward speeds [N] of poses with a speed [N, 8]."""
     rows[:, 3:7] /= np.linalg.norm(rows[:, 3:7], axis=1, keepdims=True)
     # A driver that does not know the velocity leaves it at zero.
-    speeds = rows[:, 7] if rows[:, 7].any() else _speeds(stamps_ns, rows[:, :3])
-    return Odometry(
-        topic=topic.name,
-        stamps_ns=stamps_ns,
-        poses=rows[:, :7],
-        speeds_m_s=speeds,
-        damaged=damaged,
-    )
+    speeds_m_s = rows[:, 7] if rows[:, 7].any() else _speeds(stamps_ns, rows[:, :3])
+    return rows[:, :7], speeds_m_s
 
 
 def _speeds(stamps_ns: NDArray[np.int64], places_m: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -70,6 +70,8 @@ class Progress:
     """Pictures stored of each camera."""
     recording: int = 0
     """Number of the recording being read."""
+    earlier: tuple[int, ...] | None = None
+    """Pictures of each camera that the recordings before it gave."""
     messages: tuple[int, ...] = ()
     """Image messages of it that are dealt with, of each camera."""
     tally: dict[str, int] = field(default_factory=dict)
