@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rosbags.interfaces import (
     Connection,
+    ConnectionExtRosbag1,
     ConnectionExtRosbag2,
     MessageDefinition,
     MessageDefinitionFormat,
@@ -23,6 +24,9 @@ from rosbags.rosbag2.metadata import parse_qos
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings.stretches import Found, Stretch, in_time_order
+
+ROS1 = 'ros1'
+"""How messages are serialised in ROS 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,13 @@ class Link:
     type: str
     """Message type."""
     format: str
-    """How messages are serialised; ``cdr`` in ROS 2."""
+    """How messages are serialised; ``cdr`` in ROS 2, else ``ROS1``."""
     qos: str = ''
     """Offered profiles, YAML."""
+    definition: str = ''
+    """Text that defines its type, in ROS 1."""
+    latched: bool = False
+    """Whether late subscribers are to get the last message, in ROS 1."""
 
 
 @dataclass(kw_only=True)
@@ -146,17 +154,23 @@ class RecoveredFile(ABC):
 
 
 def _connection(number: int, link: Link, messages: int, owner: RecoveredFile) -> Connection:
-    try:
-        qos = parse_qos(link.qos)
-    except (ReaderError, TypeError, KeyError, AttributeError):
-        qos = []
     return Connection(
         number,
         link.topic,
         link.type,
-        MessageDefinition(MessageDefinitionFormat.NONE, ''),
+        MessageDefinition(MessageDefinitionFormat.MSG, link.definition),
         '',
         messages,
-        ConnectionExtRosbag2(link.format, qos),
+        _extra(link),
         owner,
     )
+
+
+def _extra(link: Link) -> ConnectionExtRosbag1 | ConnectionExtRosbag2:
+    if link.format == ROS1:
+        return ConnectionExtRosbag1(None, int(link.latched))
+    try:
+        qos = parse_qos(link.qos)
+    except (ReaderError, TypeError, KeyError, AttributeError):
+        qos = []
+    return ConnectionExtRosbag2(link.format, qos)

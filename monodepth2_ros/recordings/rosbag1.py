@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,8 @@ from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings.cdr import known_type, typestore
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
 from monodepth2_ros.recordings.recording import Recording
+from monodepth2_ros.recordings.rosbag1_recovery import RecoveredRosbag1
 
-_HINT = '; `rosbag reindex` (of ROS 1) may repair a copy of it'
-_MAGIC = b'#ROSBAG V2.0'
 _RENAMED = {'tf/msg/tfMessage': 'tf2_msgs/msg/TFMessage'}
 _ROS2_FORM = ('builtin_interfaces/msg/Time', 'std_msgs/msg/Header')
 
@@ -34,9 +34,10 @@ class Rosbag1Recording(Recording):
         Raises:
             RecordingError: it is no bag, is damaged, or holds no message.
         """
-        self._reader = _opened(path)
+        self._stack = ExitStack()
+        self._reader, lost = _opened(path, self._stack)
         if not self._reader.message_count:
-            self._reader.close()
+            self.close()
             raise RecordingError(f'{path} is an intact bag without any message')
         self._types, unknown = _bag_types(self._reader)
         known = [link for link in self._reader.connections if link.msgtype not in unknown]
@@ -45,15 +46,14 @@ class Rosbag1Recording(Recording):
             f'messages of type {name} have no equal in ROS 2 and are left out'
             for name in sorted(unknown)
         ]
-        notes += changes
+        notes += changes + lost
         span = (self._reader.start_time, self._reader.end_time - 1)
         super().__init__(path, _merge_topics(links), span, calibration=calibration, notes=notes)
         self._links = links
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        if self._reader.bio is not None:
-            self._reader.close()
+        self._stack.close()
 
     def _read(
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
@@ -66,27 +66,20 @@ class Rosbag1Recording(Recording):
             yield Message(topic=link.topic, type=_ros2_type(link), stamp_ns=stamp_ns, data=cdr)
 
 
-def _opened(path: Path) -> Reader:
+def _opened(path: Path, stack: ExitStack) -> tuple[Reader | RecoveredRosbag1, list[str]]:
+    """The bag by its index, else without it, for as long as a stack is open; what was lost."""
     try:
-        reader = Reader(path)
-        reader.open()
+        return stack.enter_context(Reader(path)), []
     except Exception as err:
         reason = str(err) or type(err).__name__
-        hint = _HINT if _is_bag(path) else ''
-        raise RecordingError(f'{path} is no readable ROS 1 bag ({reason}){hint}') from err
-    return reader
-
-
-def _is_bag(path: Path) -> bool:
-    """Whether a file begins as a ROS 1 bag does, so that damage is what keeps it from opening."""
     try:
-        with path.open('rb') as file:
-            return file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+        recovered = stack.enter_context(RecoveredRosbag1(path))
+    except (RecordingError, OSError) as err:
+        raise RecordingError(f'{path} is no readable ROS 1 bag ({reason}): {err}') from err
+    return recovered, [recovered.note]
 
 
-def _bag_types(reader: Reader) -> tuple[Typestore, set[str]]:
+def _bag_types(reader: Reader | RecoveredRosbag1) -> tuple[Typestore, set[str]]:
     store = get_typestore(Stores.EMPTY)
     store.register({name: typestore().fielddefs[name] for name in _ROS2_FORM})
     unknown = set()

@@ -397,26 +397,16 @@ def write_ros1(path):
     return path
 
 
-@pytest.mark.parametrize('name', ['drive.bag', 'drive.bag.active'])
-@pytest.mark.parametrize('share', [0.02, 0.5, 0.9])
-def test_a_ros1_bag_that_was_cut_off_is_refused_with_the_remedy(tmp_path, name, share):
-    whole = write_ros1(tmp_path / 'whole.bag').read_bytes()
-    (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(RecordingError, match=r'no readable ROS 1 bag .*`rosbag reindex`'):
-        open_recording(tmp_path / name)
-
-
 def test_a_ros1_bag_that_its_recorder_closed_plays_under_either_name(tmp_path):
     for name in ('drive.bag', 'drive.bag.active'):
         with open_recording(write_ros1(tmp_path / name)) as recording:
             assert len(list(recording.messages())) == recording.message_count == 10
 
 
-def test_no_remedy_is_named_for_what_never_was_a_ros1_bag(tmp_path):
+def test_what_never_was_a_ros1_bag_is_refused(tmp_path):
     (tmp_path / 'drive.bag').write_text('something else')
-    with pytest.raises(RecordingError) as caught:
+    with pytest.raises(RecordingError, match=r'no readable ROS 1 bag .*does not begin like one'):
         open_recording(tmp_path / 'drive.bag')
-    assert 'reindex' not in str(caught.value)
 
 
 @pytest.mark.parametrize(
