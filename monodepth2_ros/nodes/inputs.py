@@ -60,13 +60,14 @@ class Inputs:
             callback: Callable[..., None],
             lost: Callable[[int], None] | None = None,
         ) -> None:
+            resolved = node.resolve_topic_name(topic)
             subscription = node.create_subscription(
                 kind,
                 topic,
                 callback,
                 profile(qos_name),
-                event_callbacks=watch.subscription_events(node.resolve_topic_name(topic), lost),
-                qos_overriding_options=overridable(),
+                event_callbacks=watch.subscription_events(resolved, lost),
+                qos_overriding_options=overridable(node, resolved, 'subscription'),
             )
             self._subscriptions.append(subscription)
 

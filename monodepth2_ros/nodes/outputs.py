@@ -23,12 +23,13 @@ class Outputs:
 
     def __init__(self, node: Node, *, qos_name: str, watch: QosWatch) -> None:
         def publisher(kind: type, topic: str) -> Publisher:
+            resolved = node.resolve_topic_name(topic)
             made = node.create_publisher(
                 kind,
                 topic,
                 profile(qos_name),
-                event_callbacks=watch.publisher_events(node.resolve_topic_name(topic)),
-                qos_overriding_options=overridable(),
+                event_callbacks=watch.publisher_events(resolved),
+                qos_overriding_options=overridable(node, resolved, 'publisher'),
             )
             self._publishers.append(made)
             return made

@@ -43,9 +43,22 @@ def profile(name: str) -> QoSProfile:
     )
 
 
-def overridable() -> QoSOverridingOptions:
-    """Let qos_overrides.* parameters change history, depth and reliability."""
-    return QoSOverridingOptions.with_default_policies()
+def overridable(node: Node, topic: str, entity: str) -> QoSOverridingOptions:
+    """Let the qos_overrides.* parameters that the user gave change history, depth, reliability.
+
+    The others stay undeclared: they would keep the first profile's values for every later one.
+
+    Args:
+        node: made with ``automatically_declare_parameters_from_overrides=True``, so that it has
+            what the user gave, and no more.
+        topic: as it is resolved.
+        entity: publisher or subscription.
+    """
+    prefix = f'qos_overrides.{topic}.{entity}'
+    policies = QoSOverridingOptions.with_default_policies().policy_kinds
+    return QoSOverridingOptions(
+        [each for each in policies if node.has_parameter(f'{prefix}.{each.name.lower()}')]
+    )
 
 
 class QosWatch:

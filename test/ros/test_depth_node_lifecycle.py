@@ -141,6 +141,27 @@ def test_a_qos_override_of_the_user_is_no_unknown_parameter(depth_world, tiny_mo
     assert profiles[0].qos_profile.reliability == QoSReliabilityPolicy.BEST_EFFORT
 
 
+def test_another_quality_of_service_takes_effect_with_the_next_configuration(
+    depth_world, tiny_model
+):
+    override = {'qos_overrides./depth/image.publisher.reliability': 'reliable'}
+    node = depth_world.start(model=tiny_model, image_qos='sensor_data', **override)
+    run = depth_world.spinner.run
+    assert run(node.trigger_deactivate) == SUCCESS
+    assert run(node.trigger_cleanup) == SUCCESS
+    assert set_parameter(depth_world, 'image_qos', 'reliable').successful
+    assert set_parameter(depth_world, 'output_qos', 'best_effort').successful
+    assert run(node.trigger_configure) == SUCCESS
+    assert run(node.trigger_activate) == SUCCESS
+    found = {
+        each.topic_name: (each.qos_profile.reliability.name, each.qos_profile.depth)
+        for each in (*node.subscriptions, *node.publishers)
+    }
+    assert found['/image'] == found['/camera_info'] == ('RELIABLE', 1)
+    assert found['/depth/points'] == ('BEST_EFFORT', 1)
+    assert found['/depth/image'] == ('RELIABLE', 1)
+
+
 def test_an_activation_that_fails_leaves_no_subscription_behind(depth_world, tiny_model):
     overrides = {'qos_overrides./image.subscription.reliability': 'sometimes'}
     node = depth_world.start(active=False, model=tiny_model, **overrides)
