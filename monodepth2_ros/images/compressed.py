@@ -28,6 +28,19 @@ from monodepth2_ros.images.messages import (
     quoted,
 )
 
+# Header fields that decoders of sequential JPEGs ignore, but warn of: the warning, the field with
+# an odd value, and with its usual one. Of several warnings they tell the first alone, so that
+# passing these would hide damage that follows.
+_ODD_FIELDS = (
+    ('unknown JFIF revision', re.compile(rb'JFIF\0[^\x01].', re.DOTALL), b'JFIF\0\1\1'),
+    (
+        'Invalid SOS parameters for sequential JPEG',
+        re.compile(
+            rb'(\xff\xda\0(?:\x08\x01.{2}|\x0a\x02.{4}|\x0c\x03.{6}))(?!\0\x3f\0).{3}', re.DOTALL
+        ),
+        rb'\1' b'\0\x3f\0',
+    ),
+)
 # Some webcams leave a few stray bytes at the end of every scan; all pixels are there.
 _STRAY_BYTES = re.compile(r'\b\d{1,2} extraneous bytes before marker 0xd[0-79]')
 REDUCTIONS = (8, 4, 2, 1)
@@ -137,6 +150,9 @@ def _jpeg(data: NDArray[np.uint8], max_pixels: int, reduction: int) -> NDArray[n
         options = {'min_height': height // reduction, 'min_width': width // reduction}
         pixels_out = _jpeg_pixels(data, colorspace, options if reduction > 1 else {})
     except ValueError as err:
+        usual = _with_usual_field(data, str(err))
+        if usual is not None:
+            return _jpeg(usual, max_pixels, reduction)
         raise ImageError(
             f'JPEG of {data.size} bytes is cut short or damaged: {err}; '
             'check the link to the camera'
@@ -154,6 +170,15 @@ def _jpeg_pixels(
         if not (_STRAY_BYTES.search(str(err)) and _reaches_its_end(data.tobytes())):
             raise
     return np.asarray(simplejpeg.decode_jpeg(data, colorspace, strict=False, **options), np.uint8)
+
+
+def _with_usual_field(data: NDArray[np.uint8], warning: str) -> NDArray[np.uint8] | None:
+    """The file with the usual value in the field that was warned of; None if it is no odd one."""
+    for text, odd, usual in _ODD_FIELDS:
+        if text in warning:
+            changed, count = odd.subn(usual, data.tobytes())
+            return np.frombuffer(changed, np.uint8) if count else None
+    return None
 
 
 def _reaches_its_end(data: bytes) -> bool:

@@ -163,6 +163,46 @@ def test_a_cut_off_jpeg_is_refused_behind_stray_bytes_too():
         decode(data[: len(data) * 3 // 4])
 
 
+def with_odd_fields(data: bytes, *, scan: bytes | None = None, jfif: bytes = b'\1\1') -> bytes:
+    """Other spectral selection of the scan, as IP cameras write it, or another JFIF revision."""
+    start = data.rindex(b'\xff\xda')
+    end = start + 2 + data[start + 3]
+    data = data if scan is None else data[: end - 3] + scan + data[end:]
+    revision = data.index(b'JFIF\0') + 5
+    return data[:revision] + jfif + data[revision + 2 :]
+
+
+ODD_FIELDS = [
+    {'scan': b'\0\0\0'},
+    {'scan': b'\0\x3f\1'},
+    {'jfif': b'\2\1'},
+    {'scan': b'\0\0\0', 'jfif': b'\0\0'},
+]
+
+
+@pytest.mark.parametrize('fields', ODD_FIELDS, ids=str)
+@pytest.mark.parametrize('picture', [PICTURE, PICTURE[..., 0]], ids=['colour', 'grey'])
+def test_odd_header_fields_of_a_whole_jpeg_are_forgiven(picture, fields):
+    data = encode('.jpg', picture)
+    np.testing.assert_array_equal(decode(with_odd_fields(data, **fields)), decode(data))
+
+
+def test_an_odd_revision_of_a_progressive_jpeg_and_stray_bytes_behind_it_are_forgiven():
+    data = encode('.jpg', PICTURE, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    np.testing.assert_array_equal(decode(with_odd_fields(data, jfif=b'\2\0')), decode(data))
+    stray = JPEG[:-2] + bytes(range(1, 13)) + JPEG[-2:]
+    np.testing.assert_array_equal(decode(with_odd_fields(stray, scan=b'\0\0\0')), decode(JPEG))
+
+
+@pytest.mark.parametrize('fields', ODD_FIELDS, ids=str)
+def test_a_damaged_jpeg_is_refused_behind_odd_header_fields_too(fields):
+    data = with_odd_fields(JPEG, **fields)
+    half = len(data) * 3 // 4
+    for damaged in (data[:half], data[:half] + b'\xff\xd9', data[:half] + data[half + 90 :]):
+        with pytest.raises(ImageError, match='cut short or damaged'):
+            decode(damaged)
+
+
 @pytest.mark.parametrize('share', [0.001, 0.1, 0.5, 0.9, 0.99, 0.9999])
 @pytest.mark.parametrize('progressive', [0, 1])
 def test_a_cut_off_jpeg_is_refused(share, progressive):
