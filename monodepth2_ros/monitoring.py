@@ -12,6 +12,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
 
+_UNSTEADINESS = 0.3
+
 
 class Drop(str, Enum):
     """Why a received frame gave no output; the value is how diagnostics name it."""
@@ -179,7 +181,8 @@ class DeliveryCheck:
     """Notices images that their publisher sent and that never arrived.
 
     Two witnesses: the camera_info that travels beside each image and is too small to get lost, and
-    the stamps, whose shortest regular spacing is the camera's period.
+    where that is missing the stamps, whose shortest regular spacing is the camera's period. Lost
+    images leave irregular gaps; a camera that pauses, takes pairs or changes its rate does not.
     """
 
     _LEAST = 10
@@ -209,11 +212,10 @@ class DeliveryCheck:
 
     def finding(self, now_s: float) -> str | None:
         """What is missing, in words; None if nothing is."""
-        return self._against_camera_info(now_s) or self._against_stamps(now_s)
-
-    def _against_camera_info(self, now_s: float) -> str | None:
         images, infos = self._images.count(now_s), self._camera_infos.count(now_s)
-        if infos < self._LEAST or images >= self._CAMERA_INFO_SHARE * infos:
+        if infos < max(self._LEAST, self._CAMERA_INFO_SHARE * images):
+            return self._against_stamps(now_s)
+        if images >= self._CAMERA_INFO_SHARE * infos:
             return None
         return f'only {images} images arrived beside {infos} camera_info'
 
@@ -221,14 +223,31 @@ class DeliveryCheck:
         while self._stamps_ns and self._stamps_ns[0][0] < now_s - self._window_s:
             self._stamps_ns.popleft()
         stamps_ns = [stamp_ns for _, stamp_ns in self._stamps_ns]
-        spacings_ns = sorted(b - a for a, b in itertools.pairwise(stamps_ns))
-        if len(spacings_ns) < self._LEAST or spacings_ns[0] < 0 or spacings_ns[-1] == 0:
+        spacings_ns = [b - a for a, b in itertools.pairwise(stamps_ns)]
+        if len(spacings_ns) < self._LEAST or min(spacings_ns) < 0 or max(spacings_ns) == 0:
             return None
-        period_ns = spacings_ns[len(spacings_ns) // 4]
+        period_ns = sorted(spacings_ns)[len(spacings_ns) // 4]
         expected = (stamps_ns[-1] - stamps_ns[0]) / period_ns if period_ns else 0.0
-        if len(spacings_ns) >= self._STAMP_SHARE * expected:
+        if len(spacings_ns) >= self._STAMP_SHARE * expected or _has_rhythm(spacings_ns):
             return None
         return (
             f'only {len(spacings_ns)} of about {expected:.0f} images arrived '
             f'(their stamps are multiples of {period_ns / 1e6:.0f} ms)'
         )
+
+
+def _has_rhythm(spacings_ns: list[int]) -> bool:
+    """Whether more than half of the spacings are like the one before, or like that 2 or 3 before.
+
+    So they are while every image arrives. Where more than half of the images are lost, each by
+    chance, about a third of them at most is.
+    """
+    return any(
+        2 * sum(map(_alike, spacings_ns, spacings_ns[lag:])) > len(spacings_ns) - lag
+        for lag in (1, 2, 3)
+    )
+
+
+def _alike(one_ns: int, other_ns: int) -> bool:
+    """Whether two spacings are equal but for the unsteadiness of a camera."""
+    return abs(one_ns - other_ns) <= _UNSTEADINESS * max(one_ns, other_ns)

@@ -123,6 +123,51 @@ def test_a_camera_whose_every_image_arrives_is_not_accused(every):
     assert check.finding(5.0) is None
 
 
+RHYTHMS_MS = {
+    'a pause': [*range(0, 4000, 100), *range(7000, 12_000, 100)],
+    'from 30 to 10 Hz': [*range(0, 5000, 33), *range(5000, 12_000, 100)],
+    'from 15 to 60 Hz': [*range(0, 5000, 66), *range(5000, 12_000, 16)],
+    'pairs': sorted([*range(0, 12_000, 100), *range(10, 12_000, 100)]),
+    'bursts of three': sorted(k + each for k in range(0, 12_000, 300) for each in (0, 20, 40)),
+}
+
+
+@pytest.mark.parametrize('with_camera_info', [True, False])
+@pytest.mark.parametrize('jitter_ms', [0, 2])
+@pytest.mark.parametrize('times_ms', RHYTHMS_MS.values(), ids=RHYTHMS_MS.keys())
+def test_a_camera_with_a_rhythm_of_its_own_is_not_accused(times_ms, jitter_ms, with_camera_info):
+    check, choice = DeliveryCheck(), random.Random(5)
+    for time_ms in times_ms:
+        taken_ms = time_ms + choice.randint(-jitter_ms, jitter_ms)
+        check.image(taken_ms / 1000, taken_ms * MS_NS)
+        if with_camera_info:
+            check.camera_info(taken_ms / 1000)
+        assert check.finding(taken_ms / 1000) is None
+
+
+def test_images_that_come_at_random_are_not_accused_beside_as_many_camera_info():
+    check, choice = DeliveryCheck(), random.Random(5)
+    for k in range(300):
+        if choice.random() < 0.25:
+            check.image(k / 60, k * 10 * MS_NS)
+            check.camera_info(k / 60)
+    assert check.finding(5.0) is None
+
+
+@pytest.mark.parametrize('rate_hz', [30, 60])
+@pytest.mark.parametrize('arriving', [0.2, 0.3, 0.4])
+def test_losses_show_in_the_stamps_beside_a_rare_camera_info_too(arriving, rate_hz):
+    check, choice = DeliveryCheck(), random.Random(5)
+    found = []
+    for k in range(30 * rate_hz):
+        if k % (rate_hz // 3) == 0:
+            check.camera_info(k / rate_hz)
+        if choice.random() < arriving:
+            check.image(k / rate_hz, k * 1000 // rate_hz * MS_NS)
+            found.append(check.finding(k / rate_hz) is not None)
+    assert sum(found) > 0.6 * len(found)
+
+
 def test_images_without_stamps_are_not_accused():
     check = DeliveryCheck()
     for k in range(60):
