@@ -80,8 +80,8 @@ def session_findings(
     found = health.stream_findings(
         report, camera_timeout_s=parameters.camera_timeout_s, source=session.source
     )
-    fault = session.calibrations.fault
-    found += [health.warning(text) for text in ((fault,) if fault else session.processor.notes)]
+    said = session.calibrations.fault, *session.processor.notes
+    found += [health.warning(text) for text in said if text]
     if not session.enabled:
         found.append(health.remark('disabled by service'))
     keeper = session.processor.keeper

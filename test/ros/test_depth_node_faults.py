@@ -109,6 +109,22 @@ def test_a_bad_camera_info_costs_the_cloud_but_not_the_depth(
     depth_world.status(lambda status: status.level == b'\x00')
 
 
+def test_a_calibration_file_of_another_size_is_named_beside_a_camera_info_without_calibration(
+    depth_world, tiny_model, tmp_path
+):
+    from monodepth2_ros.geometry.calibration_file import save_calibration
+    from monodepth2_ros.nodes import messages
+
+    path = tmp_path / 'camera.yaml'
+    save_calibration(path, messages.calibration(camera_info(1280, 720)))
+    depth_world.start(model=tiny_model, calibration_url=f'file://{path}')
+    depth = depth_world.output('depth/image')
+    camera = depth_world.camera()
+    answer(depth, camera.send(image(), camera_info(k=[0.0] * 9, p=[0.0] * 12)))
+    status = depth_world.status(lambda status: '1280x720' in status.message)
+    assert 'K is all zero' in status.message
+
+
 def test_an_uncalibrated_driver_leaves_the_calibration_file_in_force(
     depth_world, tiny_model, tmp_path
 ):
