@@ -75,7 +75,8 @@ class NodeParameters:
     )
     depth_encoding: str = parameter(
         '32FC1',
-        'Depth image: 32FC1 in metres with -Inf, +Inf and NaN, or 16UC1 in millimetres with 0.',
+        'Depth image: 32FC1 in metres with -Inf, +Inf and NaN, or 16UC1 in millimetres with 0 for '
+        'these and beyond 65.535 m.',
         choices=('32FC1', '16UC1'),
         live=True,
     )
