@@ -87,10 +87,14 @@ class ParameterServer:
         return TABLE.default(name) if name in self._faults else value
 
     def _together(self) -> NodeParameters:
-        """The values given at start; all defaults while they contradict each other."""
+        """The values given at start; while they contradict each other, those of the start alone.
+
+        Nothing else is used before the node is configured, which has to wait until they are
+        mended.
+        """
         with self._noting_fault(_TOGETHER):
             return NodeParameters(**self._values)
-        return NodeParameters()
+        return NodeParameters(**{name: self._values[name] for name in _START_ONLY})
 
     def _on_set(self, changes: list[Parameter]) -> SetParametersResult:
         own = {each.name: each.value for each in changes if each.name in TABLE.names()}

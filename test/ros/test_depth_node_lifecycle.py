@@ -112,6 +112,19 @@ def test_values_that_contradict_each_other_at_start_are_mended_by_one_of_them(
     assert found == (tiny_model, 4, 50.0)
 
 
+def test_values_that_contradict_each_other_leave_those_of_the_start_in_force(
+    depth_world, tiny_model
+):
+    limits = {'min_depth_m': 50.0, 'max_depth_m': 20.0}
+    of_the_start = {'autostart': False, 'diagnostics_period_s': 0.05}
+    node = depth_world.start(active=False, model=tiny_model, **limits, **of_the_start)
+    for name, value in of_the_start.items():
+        assert getattr(node.parameters, name) == node.get_parameter(name).value == value
+    assert 50_000_000 in {timer.timer_period_ns for timer in node.timers}
+    depth_world.spinner.run(node.autostart)
+    assert depth_world.status().message == 'unconfigured'
+
+
 def test_a_cleanup_that_fails_leaves_nothing_behind(depth_world, tiny_model, monkeypatch):
     node = depth_world.start(model=tiny_model)
 
