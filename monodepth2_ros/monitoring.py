@@ -26,7 +26,7 @@ class Drop(str, Enum):
     BAD_IMAGE = 'image not decodable'
     UNSUPPORTED_ENCODING = 'encoding not supported'
     CAMERA_REFUSED = 'camera refused'
-    NO_CALIBRATION = 'cloud without calibration'
+    NO_CALIBRATION = 'cloud or camera_info without calibration'
     FAILED = 'internal error'
 
 

@@ -58,17 +58,20 @@ class Outputs:
 
     def publish(self, products: Products, header: Header, *, depth_encoding: str) -> bool:
         """Send what the frame gave; False if that was nothing."""
-        if products.depth is not None:
-            millimetres = depth_encoding == '16UC1'
-            depth = to_millimetres(products.depth) if millimetres else products.depth
-            self._depth.publish(messages.depth_message(depth, header, self._depth_image))
-        if products.depth is not None and products.camera is not None:
-            self._camera_info.publish(messages.camera_info_message(products.camera, header))
+        # It was computed for listeners to camera_info alone, too.
+        depth = products.depth if self._depth.get_subscription_count() > 0 else None
+        camera = products.camera if products.depth is not None else None
+        if depth is not None:
+            shown = to_millimetres(depth) if depth_encoding == '16UC1' else depth
+            self._depth.publish(messages.depth_message(shown, header, self._depth_image))
+        if camera is not None:
+            self._camera_info.publish(messages.camera_info_message(camera, header))
         if products.points is not None:
             self._points.publish(messages.cloud_message(products.points, header, self._cloud))
         if products.color is not None:
             self._color.publish(messages.color_message(products.color, header, self._color_image))
-        return not (products.depth is None and products.points is None and products.color is None)
+        sent = depth, camera, products.points, products.color
+        return any(each is not None for each in sent)
 
     def close(self) -> None:
         """Withdraw the topics."""

@@ -125,6 +125,19 @@ def test_a_calibration_file_of_another_size_is_named_beside_a_camera_info_withou
     assert 'K is all zero' in status.message
 
 
+@pytest.mark.parametrize('topic', ['depth/camera_info', 'depth/points'])
+def test_a_frame_that_gives_nothing_for_want_of_a_calibration_is_no_published_one(
+    depth_world, tiny_model, topic
+):
+    depth_world.start(model=tiny_model)
+    output, camera = depth_world.output(topic), depth_world.camera()
+    camera.send(image())
+    status = depth_world.wait_figure('dropped: cloud or camera_info without calibration', '1')
+    assert figures(status)['frames published'] == '0'
+    answer(output, camera.send(image(), camera_info()))
+    depth_world.wait_figure('frames published', '1')
+
+
 def test_an_uncalibrated_driver_leaves_the_calibration_file_in_force(
     depth_world, tiny_model, tmp_path
 ):
