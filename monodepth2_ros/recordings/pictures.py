@@ -16,8 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.errors import ImageError, RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.images import CompressedImage, decode_compressed_unexpanded
+from monodepth2_ros.images.headers import JPEG_MAGIC
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE, Message, Topic
 from monodepth2_ros.recordings.natural_order import natural_key
@@ -161,13 +163,19 @@ class ImageFolderRecording(_PictureRecording):
         super().__init__(path, times, len(self._files), calibration)
 
     @property
+    def damaged_files(self) -> tuple[Path, ...]:
+        """Images that cannot be decoded, in order; they are met while reading."""
+        return tuple(file for file in self._files if file in self._damaged)
+
+    @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know; images that cannot be decoded are met while reading."""
-        if not self._damaged:
+        """What a user should know; see ``damaged_files``."""
+        damaged = self.damaged_files
+        if not damaged:
             return super().notes
         note = (
-            f'{len(self._damaged)} of {len(self._files)} images cannot be decoded and are left '
-            f'out, the first is {min(self._damaged).name}'
+            f'{len(damaged)} of {len(self._files)} images cannot be decoded and are left '
+            f'out, the first is {damaged[0].name}'
         )
         return (*super().notes, note)
 
@@ -232,12 +240,27 @@ def _first_at(stamps_ns: Callable[[int], int], count: int, start_ns: int | None)
 
 
 def _playable(file: Path) -> NDArray[Any] | None:
-    """The pixels of an image file; None if it cannot be decoded or no encoding fits."""
+    """The pixels of an image file; None if it is damaged or no encoding fits."""
     try:
-        pixels = cv2.imread(str(file), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:
+        data = file.read_bytes()
+        pixels = _jpeg(data) if data.startswith(JPEG_MAGIC) else _as_stored(data)
+    except (OSError, ImageError, cv2.error):
         return None
     return pixels if pixels is not None and _encoding(pixels) else None
+
+
+def _jpeg(data: bytes) -> NDArray[np.uint8]:
+    """Decode to uint8 [H, W, 3] BGR or grey [H, W]; OpenCV would fill in what is missing."""
+    pixels = decode_compressed_unexpanded(CompressedImage(format='jpeg', data=data))
+    if pixels.ndim == 2:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
+
+
+def _as_stored(data: bytes) -> NDArray[Any] | None:
+    """Decode any other file with its own channels and depth; None if it is no whole picture."""
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 
 def _encoding(pixels: NDArray[Any]) -> str:

@@ -70,6 +70,11 @@ class Recording(ABC):
         return tuple(self._notes)
 
     @property
+    def damaged_files(self) -> tuple[Path, ...]:
+        """Files of one picture each that reading has left out so far, as they are damaged."""
+        return ()
+
+    @property
     def duration_s(self) -> float:
         """Seconds from the first message to the last."""
         return (self.end_ns - self.start_ns) / 1e9

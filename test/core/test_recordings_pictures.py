@@ -139,6 +139,28 @@ def test_an_undecodable_picture_of_a_folder_is_left_out_and_counted(tmp_path):
         )
 
 
+def test_a_jpeg_that_is_cut_short_is_left_out_and_not_filled_with_grey(tmp_path):
+    folder = write_images(tmp_path / 'images', ['a.jpg', 'b.jpg', 'c.jpg'])
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    whole = cv2.imencode('.jpg', noise)[1].tobytes()
+    (folder / 'b.jpg').write_bytes(whole[: len(whole) // 2])
+    with open_recording(folder) as recording:
+        assert len(list(image_frames(recording))) == 2
+        assert recording.damaged_files == (folder / 'b.jpg',)
+        assert 'the first is b.jpg' in recording.notes[0]
+
+
+@pytest.mark.parametrize(('shape', 'encoding'), [((48, 64), 'mono8'), ((48, 64, 3), 'bgr8')])
+def test_a_jpeg_keeps_its_channels_and_colours(tmp_path, shape, encoding):
+    pixels = np.full(shape, 90, np.uint8)
+    pixels[..., 0] = 30
+    cv2.imwrite(str(tmp_path / 'a.jpg'), pixels, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    with open_recording(tmp_path) as recording:
+        _, frame = next(image_frames(recording))
+    assert frame.encoding == encoding
+    assert np.abs(np.reshape(frame.data, shape).astype(int) - pixels).max() < 20
+
+
 def png_that_claims(width, height):
     def chunk(kind, data):
         check = struct.pack('>I', zlib.crc32(kind + data))

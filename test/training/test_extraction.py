@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from monodepth2_training.cli import main
 from monodepth2_training.data import extraction, extraction_books
 from monodepth2_training.data.extraction import ExtractionSettings, extract
@@ -148,6 +149,19 @@ def test_what_cannot_be_used_is_skipped_and_counted_by_cause(tmp_path: Path) -> 
     assert set(table.part) == {0}
     hole = int(np.flatnonzero(np.diff(table.stamps_ns) == 4 * 10**8)[0]) + 1
     assert table.motion[hole] == pytest.approx(4 * 3 / 128, rel=0.3)
+
+
+def test_damaged_files_of_a_folder_are_counted_as_damaged_messages_are(tmp_path: Path) -> None:
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for index in range(12):
+        jpeg = simplejpeg.encode_jpeg(moving_bag.picture(index))
+        whole = index not in (5, 7)
+        (folder / f'{index}.jpg').write_bytes(jpeg if whole else jpeg[: len(jpeg) // 2])
+    store = extract([folder], tmp_path / 'store', SMALL, calibration=PLAIN)
+    assert store.tally == {'stored': 10, 'damaged': 2}
+    assert store.document.progress.details == {'damaged': '5.jpg'}
+    assert '2 of 12 images cannot be decoded' in store.document.progress.notes[0]
 
 
 def test_damage_of_more_than_a_second_is_a_cut(tmp_path: Path) -> None:

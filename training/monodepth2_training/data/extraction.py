@@ -145,7 +145,9 @@ class _RecordingRun:
             results.close()
             # Some damage shows only where it is read.
             books.note(*self._recording.notes)
-        books.begin_next_recording(None if odometry is None else odometry.odometry())
+        books.begin_next_recording(
+            None if odometry is None else odometry.odometry(), self._recording.damaged_files
+        )
 
     def _prepare(self, group: Group) -> list[Prepared | Skipped]:
         return self._preparations[group.camera](group.frames, group.before, group.tail)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
 from monodepth2_training.data.bags import DriveFrame
 from monodepth2_training.data.extraction_groups import Group
@@ -15,7 +16,7 @@ from monodepth2_training.data.frame_selection import LONGEST_GAP_S
 from monodepth2_training.data.frame_store_writer import FrameRecord, FrameStoreWriter
 from monodepth2_training.data.odometry import Odometry
 from monodepth2_training.data.picture_motion import small_picture
-from monodepth2_training.data.preparation import Prepared, Skipped, Tail
+from monodepth2_training.data.preparation import DAMAGED, Prepared, Skipped, Tail
 
 STORED = 'stored'
 """The outcome of a picture that is in the store."""
@@ -79,16 +80,27 @@ class ExtractionBooks:
         if time.monotonic() - self._saved_s > _CHECKPOINT_PERIOD_S:
             self.save()
 
-    def begin_next_recording(self, odometry: Odometry | None) -> None:
-        """All messages of a recording are dealt with, and this is its odometry."""
+    def begin_next_recording(self, odometry: Odometry | None, damaged: Sequence[Path]) -> None:
+        """All messages of a recording are dealt with.
+
+        Args:
+            odometry: the recording's, if it has any.
+            damaged: files of pictures that it had no message of.
+        """
         if odometry is not None:
             for camera, first in enumerate(self.progress.earlier or ()):
                 self._writer.enter_odometry(camera, first, odometry.at)
+        tally, details = Counter(self.progress.tally), dict(self.progress.details)
+        if damaged:
+            tally[DAMAGED] += len(damaged)
+            details.setdefault(DAMAGED, damaged[0].name)
         self.progress = replace(
             self.progress,
             recording=self.progress.recording + 1,
             earlier=self._writer.frames,
             messages=(0,) * len(self.progress.messages),
+            tally=dict(tally),
+            details=details,
         )
         self.save()
 

@@ -26,6 +26,9 @@ from monodepth2_training.data.picture_motion import motion, small_picture
 GROUP = 8
 """Frames of one camera that are one piece of work: a multiple of those remapped at once."""
 
+DAMAGED = 'damaged'
+"""The cause where a picture cannot be decoded."""
+
 _PACK = 4
 """Most channels that OpenCV remaps at once."""
 
@@ -105,7 +108,7 @@ class Preparation:
         except UnsupportedEncodingError as err:
             return Skipped(cause='encoding not supported', detail=str(err))
         except ImageError as err:
-            return Skipped(cause='damaged', detail=str(err))
+            return Skipped(cause=DAMAGED, detail=str(err))
         try:
             self._plan.check_size(picture)
         except ImageError as err:
