@@ -259,7 +259,8 @@ def _jpeg(data: bytes) -> NDArray[np.uint8]:
 
 def _as_stored(data: bytes) -> NDArray[Any] | None:
     """Decode any other file with its own channels and depth; None if it is no whole picture."""
-    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    # As in messages, EXIF rotation is ignored: a calibration describes the sensor as mounted.
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
 
 

@@ -11,6 +11,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
@@ -159,6 +160,16 @@ def test_a_jpeg_keeps_its_channels_and_colours(tmp_path, shape, encoding):
         _, frame = next(image_frames(recording))
     assert frame.encoding == encoding
     assert np.abs(np.reshape(frame.data, shape).astype(int) - pixels).max() < 20
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp'])
+def test_pictures_lie_as_they_are_stored_whatever_their_exif_rotation(tmp_path, suffix):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new('RGB', (64, 48)).save(tmp_path / f'a.{suffix}', exif=turned)
+    with open_recording(tmp_path) as recording:
+        _, frame = next(image_frames(recording))
+    assert (frame.width, frame.height) == (64, 48)
 
 
 def png_that_claims(width, height):
