@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -183,6 +184,24 @@ def test_openvino_runs_where_nothing_can_be_kept(
     request = EngineRequest(engine='openvino', precision='float32', threads=1)
     for _ in range(2):
         assert 'each start converts it anew' in build_engine(model, request).reason
+
+
+@needs_openvino
+def test_a_conversion_without_room_names_the_folder_and_the_way_out(
+    model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
+    request = EngineRequest(engine='openvino', precision='float32', threads=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(DeviceError, match=rf'written to {tmp_path}/.*: make room .* TMPDIR'):
+            build_engine(model, request)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path / 'missing'))
+    with pytest.raises(DeviceError, match=r'no temporary folder can be made .* TMPDIR'):
+        build_engine(model, request)
 
 
 def test_auto_without_openvino_takes_torch_and_says_why(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _ENCODER = '.net.encoder.'
 _HINTS = {'float32': 'f32', 'bfloat16': 'bf16'}
+_MAKE_ROOM = 'make room there, or name another folder by TMPDIR'
 _CONVERTED: dict[str, tuple[Any, str]] = {}
 
 
@@ -85,14 +88,31 @@ def convert(depth_net: DepthNet, folder: Path) -> Path:
         the ``.xml`` file, which has a ``.bin`` file beside it.
 
     Raises:
-        DeviceError: OpenVINO is not installed.
+        DeviceError: OpenVINO is not installed, or the folder cannot be written.
     """
     openvino = load_openvino()
-    path = folder / 'network.xml'
-    openvino.save_model(_traced(openvino, depth_net), str(path), compress_to_fp16=False)
-    if not depth_net.encoder.bears_rounding:
-        _keep_float32(path, _ENCODER)
+    path, network = folder / 'network.xml', _traced(openvino, depth_net)
+    with writing(folder):
+        openvino.save_model(network, str(path), compress_to_fp16=False)
+        if not depth_net.encoder.bears_rounding:
+            _keep_float32(path, _ENCODER)
     return path
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say which temporary folder cannot be written and what to do; OpenVINO does not.
+
+    Raises:
+        DeviceError: instead of any error of writing.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError) as err:
+        raise DeviceError(
+            f'a network for OpenVINO cannot be written to {folder} ({_first_line(err)}): '
+            f'{_MAKE_ROOM}'
+        ) from err
 
 
 def converted_now(model: Model, record: EngineRecord) -> tuple[Any, str]:
@@ -107,12 +127,18 @@ def converted_now(model: Model, record: EngineRecord) -> tuple[Any, str]:
 
     Returns:
         the network as an ``openvino.Model``, and what became of the files, in words.
+
+    Raises:
+        DeviceError: OpenVINO is not installed, or there is no room for temporary files.
     """
     if model.sha256 not in _CONVERTED:
-        with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
-            path = convert(model.depth_net, Path(folder))
-            found = openvino_core().read_model(str(path))
-            kept = _keep_in_cache(model, record, path)
+        try:
+            with TemporaryDirectory(prefix='monodepth2_openvino_') as folder:
+                path = convert(model.depth_net, Path(folder))
+                found = openvino_core().read_model(str(path))
+                kept = _keep_in_cache(model, record, path)
+        except OSError as err:
+            raise DeviceError(f'no temporary folder can be made ({err}): {_MAKE_ROOM}') from err
         _CONVERTED.clear()
         _CONVERTED[model.sha256] = found, kept
     return _CONVERTED[model.sha256]

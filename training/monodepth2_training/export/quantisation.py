@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ExportError
-from monodepth2_ros.inference.engines.openvino import load_openvino, openvino_core
+from monodepth2_ros.inference.engines.openvino import load_openvino, openvino_core, writing
 from monodepth2_ros.optional_packages import load_package
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def quantise(
 
     Raises:
         ExportError: the package nncf is missing.
+        DeviceError: OpenVINO is not installed, or the folder cannot be written.
     """
     openvino = load_openvino()
     nncf = load_package('nncf', cannot='an int8 network cannot be made', error=ExportError)
@@ -53,5 +54,6 @@ def quantise(
             subset_size=len(samples),
             ignored_scope=nncf.IgnoredScope(patterns=[_HEAD] if encoder else [_HEAD, _ENCODER]),
         )
-    openvino.save_model(network, str(target), compress_to_fp16=False)
+    with writing(target.parent):
+        openvino.save_model(network, str(target), compress_to_fp16=False)
     return target
