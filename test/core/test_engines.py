@@ -256,6 +256,21 @@ def test_an_engine_file_beside_the_model_is_found(model: Model, tmp_path: Path) 
     assert written.path('.pt2') == model.path.parent / 'tiny.torch-float32.pt2'
 
 
+def test_a_link_shares_the_engine_files_of_the_model_that_it_names(
+    model: Model, tmp_path: Path
+) -> None:
+    links = []
+    for folder in ('front', 'rear'):
+        link = tmp_path / folder / 'current.safetensors'
+        link.parent.mkdir()
+        link.symlink_to(model.path)
+        links.append(dataclasses.replace(model, path=link))
+    written = _write(links[0], _record(model), tmp_path)
+    assert written.path('.pt2') == model.path.parent / 'tiny.torch-float32.pt2'
+    for each in (model, *links):
+        assert find_engine_file(each, _record(model))[0] == written
+
+
 def test_where_the_models_folder_cannot_be_written_engine_files_lie_in_the_cache(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,7 +158,8 @@ def _differing(record: EngineRecord, wanted: EngineRecord) -> str:
 
 
 def _name(model: Model, engine: str, precision: str) -> str:
-    return f'{model.path.stem}.{engine}-{precision}'
+    # A link finds the files of the model that it names, and shares them with other links to it.
+    return f'{model.path.resolve().stem}.{engine}-{precision}'
 
 
 def _with_suffix(stem: Path, suffix: str) -> Path:
