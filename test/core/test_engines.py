@@ -187,6 +187,19 @@ def test_openvino_runs_where_nothing_can_be_kept(
 
 
 @needs_openvino
+def test_openvino_runs_for_a_user_without_a_home(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError('Could not determine home directory.')
+
+    monkeypatch.delenv('XDG_CACHE_HOME')
+    monkeypatch.setattr(Path, 'home', no_home)
+    request = EngineRequest(engine='openvino', precision='float32', threads=1)
+    assert 'as this user has no home: set XDG_CACHE_HOME' in build_engine(model, request).reason
+
+
+@needs_openvino
 def test_a_conversion_without_room_names_the_folder_and_the_way_out(
     model: Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

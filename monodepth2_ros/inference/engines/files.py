@@ -117,10 +117,19 @@ def find_engine_file(model: Model, wanted: EngineRecord) -> tuple[EngineFile | N
     return None, reason or f'there is no {name}.json beside the model or in the cache'
 
 
-def engine_folders(model: Model) -> tuple[Path, Path]:
-    """Where engine files of a model may lie: beside it, or in the user's cache."""
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    return model.path.resolve().parent, cache / 'monodepth2_ros' / model.sha256[:16]
+def engine_folders(model: Model) -> tuple[Path, ...]:
+    """Where engine files of a model may lie: beside it, or in the user's cache if there is one."""
+    beside, cache = model.path.resolve().parent, cache_folder(model)
+    return (beside,) if cache is None else (beside, cache)
+
+
+def cache_folder(model: Model) -> Path | None:
+    """The folder of a model in the user's cache; None for a user without a home."""
+    try:
+        cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    except RuntimeError:
+        return None
+    return cache / 'monodepth2_ros' / model.sha256[:16]
 
 
 def _open(stem: Path, wanted: EngineRecord) -> tuple[EngineFile | None, str]:

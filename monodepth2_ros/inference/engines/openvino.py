@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import DeviceError
 from monodepth2_ros.inference.engines.files import (
     EngineRecord,
-    engine_folders,
+    cache_folder,
     write_engine_file,
 )
 from monodepth2_ros.inference.engines.network import InferenceNet, example_image
@@ -145,7 +145,9 @@ def converted_now(model: Model, record: EngineRecord) -> tuple[Any, str]:
 
 
 def _keep_in_cache(model: Model, record: EngineRecord, path: Path) -> str:
-    cache = engine_folders(model)[1]
+    cache = cache_folder(model)
+    if cache is None:
+        return 'each start converts it anew, as this user has no home: set XDG_CACHE_HOME'
     files = {'.xml': path, '.bin': path.with_suffix('.bin')}
     try:
         write_engine_file(model, record, files, folder=cache)
