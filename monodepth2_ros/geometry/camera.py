@@ -155,6 +155,14 @@ class CameraCalibration:
         raw, rectified = self.raw_camera(), self.rectified_camera()
         return turned or not np.allclose(raw.K, rectified.K, rtol=0.0, atol=1e-3)
 
+    @property
+    def R_raw_to_rectified(self) -> NDArray[np.float64]:
+        """R as float64 [3, 3], the identity where it is all zero.
+
+        Frames of tf are raw ones: what tf tells of directions holds for pictures after this turn.
+        """
+        return np.reshape(self.R if any(self.R) else IDENTITY_3X3, (3, 3)).astype(np.float64)
+
     def fits(self, width: int, height: int) -> bool:
         """Whether images of ``width`` x ``height`` are the ones described."""
         return (width, height) == self.image_size

@@ -30,7 +30,7 @@ class MountedCamera:
     height_m: float
     """Of the optical centre."""
     down: NDArray[np.float64]
-    """Unit vector [3] to the ground in the optical frame."""
+    """Unit vector [3] to the ground in the optical frame of tf, before rectification."""
     ground: str
     """The frame that was taken for the ground."""
 

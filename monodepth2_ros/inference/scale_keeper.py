@@ -151,7 +151,7 @@ class ScaleKeeper:
             CameraMismatchError: it is another than the model's, and that is refused.
         """
         if view is not self._looked_at:
-            self._looked_at = view
+            self._looked_at, self._finder = view, None
             network = self._description.network
             self._match = match_cameras(
                 self._description.camera, view.seen, width=network.width, height=network.height
@@ -190,7 +190,7 @@ class ScaleKeeper:
         depth = disparity_to_depth(disparity, self._description.depth_range)
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
         if self._settings.source == 'ground_plane':
-            self._by_ground(grey, depth, camera)
+            self._by_ground(grey, depth, camera, view.R_raw_to_rectified)
         else:
             seen = SeenFrame(stamp_ns=self.stamp_ns, grey=grey, depth=depth, camera=camera)
             self._steps.look(seen)
@@ -241,19 +241,23 @@ class ScaleKeeper:
         return not self.measures and self._settings.fixed == 0.0
 
     def _by_ground(
-        self, grey: NDArray[np.uint8], depth: NDArray[np.float32], camera: PinholeCamera
+        self,
+        grey: NDArray[np.uint8],
+        depth: NDArray[np.float32],
+        camera: PinholeCamera,
+        R_raw_to_rectified: NDArray[np.float64],
     ) -> None:
         """Compare the height that depth shows with the true one."""
         height_m = self._settings.camera_height_m
         mounting, normal = self._mounting, None
         if mounting is not None:
-            height_m, normal = height_m or mounting.height_m, mounting.down
+            height_m, normal = height_m or mounting.height_m, R_raw_to_rectified @ mounting.down
         if height_m <= 0.0:
             self._running.hold(NO_HEIGHT)
             return
         # tf may be heard meanwhile, in another thread: a finder is kept with what it is made of.
         finder = self._finder
-        if finder is None or finder.camera != camera or self._finder_of is not mounting:
+        if finder is None or self._finder_of is not mounting:
             finder = self._finder = GroundFinder(camera, normal=normal)
             self._finder_of = mounting
         found = finder.find(depth, grey)

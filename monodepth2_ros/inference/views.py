@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class View:
     """The part of the image that holds a picture."""
     camera: PinholeCamera | None = None
     """The camera of the result; None without a usable calibration."""
+    R_raw_to_rectified: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
+    """Rotation [3, 3] from the camera's frame in tf to that of ``camera``."""
     rectifier: Rectifier | None = None
     """Rectifies the image; None if it is taken as it is."""
     notes: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class View:
             height=height,
             window=Window(x=0, y=0, width=width, height=height),
             camera=self.seen and self.seen.resized(width, height),
+            R_raw_to_rectified=self.R_raw_to_rectified,
             notes=self.notes,
         )
 
@@ -111,6 +114,7 @@ def _calibrated(plain: View, calibration: CameraCalibration, rectify: str) -> Vi
         raise CalibrationError(
             f'it is for images of {expected} pixels, but the image has {width}x{height}'
         )
+    plain = replace(plain, R_raw_to_rectified=calibration.R_raw_to_rectified)
     if rectify == 'always' or (rectify == 'auto' and calibration.needs_rectification):
         rectifier = Rectifier(calibration)
         return replace(

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ConfigError
-from monodepth2_ros.geometry.camera import PinholeCamera, Window
+from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera, Window
 from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.geometry.poses import pose_matrix
 from monodepth2_ros.geometry.projection import pixel_rays
@@ -20,7 +20,7 @@ from monodepth2_ros.geometry.static_frames import MountedCamera, StaticFrames
 from monodepth2_ros.inference.odometry_steps import NO_MOTION, NO_ODOMETRY, STANDING
 from monodepth2_ros.inference.scale_keeper import NO_HEIGHT, ScaleKeeper, ScaleSettings
 from monodepth2_ros.inference.travelled import TravelledWay
-from monodepth2_ros.inference.views import View
+from monodepth2_ros.inference.views import View, Views
 from monodepth2_ros.model_description import ModelDescription, Scale, TrainingCamera
 from monodepth2_ros.networks.depth_net import DepthNetConfig
 
@@ -85,15 +85,20 @@ def _keeper(scale: Scale | None = None, camera: PinholeCamera = CAMERA, **chosen
 
 
 def _drive(
-    keeper: ScaleKeeper, frames: int, *, metres: float = STEP_M, odometry: float = 1.0
+    keeper: ScaleKeeper,
+    frames: int,
+    *,
+    metres: float = STEP_M,
+    odometry: float = 1.0,
+    view: View = VIEW,
 ) -> None:
     for number in range(frames):
         stamp_ns = 10**9 + number * PERIOD_NS
         keeper.stamp_ns = stamp_ns
         if odometry:
             keeper.way.add(stamp_ns, (odometry * metres * number, 0.0, 0.0))
-        keeper.begin(VIEW)
-        keeper.watch(_picture(metres * number), _disparity(), VIEW)
+        keeper.begin(view)
+        keeper.watch(_picture(metres * number), _disparity(), view)
 
 
 def test_the_ground_gives_the_scale() -> None:
@@ -130,6 +135,26 @@ def test_a_new_mounting_counts_from_the_next_frame_on_and_one_that_is_lost_no_mo
     keeper.mount(None)
     _drive(keeper, 1)
     assert keeper.reading.frozen == NO_HEIGHT
+
+
+def test_what_tf_tells_of_the_ground_is_turned_as_the_pictures_are() -> None:
+    R, _ = cv2.Rodrigues(np.array([np.radians(2.0), 0.0, 0.0]))
+    calibration = CameraCalibration(
+        width=WIDTH, height=HEIGHT, K=tuple(CAMERA.K.ravel()), R=tuple(R.ravel())
+    )
+    views = Views()
+    never, auto = (
+        views.view(calibration, width=WIDTH, height=HEIGHT, rectify=rectify)
+        for rectify in ('never', 'auto')
+    )
+    np.testing.assert_allclose(auto.R_raw_to_rectified, R)
+    keeper = _keeper(source='ground_plane')
+    keeper.mount(_mounting(CAMERA_HEIGHT_M, R.T @ [0.0, 1.0, 0.0]))
+    _drive(keeper, 12, view=never)
+    assert keeper.scale == pytest.approx(UNIT_M, rel=0.01)
+    before = keeper.measured.frames
+    _drive(keeper, 2, view=replace(never, R_raw_to_rectified=R @ R @ R @ R))
+    assert keeper.measured.frames == before, 'no ground lies where it is said to be now'
 
 
 def _mounting(height_m: float, down: Any = (0.0, 1.0, 0.0)) -> MountedCamera:

@@ -12,14 +12,19 @@ from monodepth2_training.data.frame_store import FrameTable
 from monodepth2_training.scale import by_truth, measuring
 from monodepth2_training.scale.estimate import ScaleEstimate, estimate_scale
 from monodepth2_training.scale.measuring import MeasureSettings, measure
+from monodepth2_training.scale.mounting import find_mounting
 from monodepth2_training.scale.plausibility import disagreements, odometry_doubts
-from support.lidar_bag import CAMERA, write_lidar_bag
+from support import make_bag
+from support.lidar_bag import CAMERA, OPTICAL, START_NS, TF_TYPE, links, write_lidar_bag
 from support.tiny_model import write_tiny_model
 
 from monodepth2_ros.errors import TrainingError
 from monodepth2_ros.geometry.camera import PinholeCamera
+from monodepth2_ros.geometry.poses import rotation_matrices
 from monodepth2_ros.model_description import TrainingCamera
 from monodepth2_ros.model_file import load_model
+from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
 
 def _table(x_m: np.ndarray, speed_m_s: float) -> FrameTable:
@@ -146,3 +151,28 @@ def test_a_scale_by_lidar_looks_at_the_whole_recording(
     monkeypatch.setattr(by_truth, 'metres_per_unit', ratios)
     _measured(tmp_path, CAMERA, frames=6)
     np.testing.assert_allclose(seen_s, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+@pytest.mark.parametrize('topic', ['image_raw', 'image_rect'])
+def test_the_ground_is_sought_where_it_lies_in_the_rectified_picture(
+    tmp_path: Path, topic: str
+) -> None:
+    tilt = (np.sin(0.04), 0.0, 0.0, np.cos(0.04))
+    R = rotation_matrices(np.array([tilt]))[0]
+    calibration = replace(make_bag.CALIBRATION, R=tuple(R.ravel()))
+    level = ('base_link', 'level', (0.0, 0.0, 1.5, *OPTICAL))
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        writer.add_topic(f'/camera/{topic}', IMAGE_TYPE)
+        writer.add_topic('/camera/camera_info', CAMERA_INFO_TYPE)
+        writer.add_topic('/tf_static', TF_TYPE, latched=True)
+        info = cdr.camera_info(calibration, stamp_ns=START_NS, frame_id='camera')
+        writer.write(
+            '/tf_static', START_NS, links(level, ('level', 'camera', (0.0, 0.0, 0.0, *tilt)))
+        )
+        writer.write('/camera/camera_info', START_NS, info)
+        writer.write(f'/camera/{topic}', START_NS, make_bag.image(0, START_NS))
+    with open_recording(tmp_path / 'bag') as recording:
+        found = find_mounting(recording)
+    assert found is not None
+    assert found.height_m == pytest.approx(1.5)
+    assert found.normal == pytest.approx([0.0, 1.0, 0.0], abs=1e-9)

@@ -155,14 +155,18 @@ def lidar_pose(
     Raises:
         EvaluationError: the frames are not linked, or are not told.
     """
-    calibration = recording.calibration(image_topic)
-    rectifying = np.eye(4)
-    if calibration is not None and any(calibration.R):
-        rectifying[:3, :3] = np.reshape(calibration.R, (3, 3))
     if extrinsics is None:
         ends = [frame_of(recording, topic) for topic in (cloud_topic, image_topic)]
         extrinsics = transform_between(read_frames(recording), *ends)
-    return np.asarray(rectifying @ extrinsics, np.float64)
+    return np.asarray(rectifying(recording, image_topic) @ extrinsics, np.float64)
+
+
+def rectifying(recording: Recording, image_topic: str) -> Transform:
+    """The turn [4, 4] from a camera's frame, as tf knows it, to that of its rectified pictures."""
+    T, calibration = np.eye(4), recording.calibration(image_topic)
+    if calibration is not None:
+        T[:3, :3] = calibration.R_raw_to_rectified
+    return T
 
 
 def frame_of(recording: Recording, topic: str) -> str:
