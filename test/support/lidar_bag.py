@@ -68,7 +68,7 @@ def cloud(points: NDArray[np.float32], stamp_ns: int, frame: str = 'lidar') -> b
     return cdr.serialize(content, CLOUD_TYPE)
 
 
-def links(*poses: tuple[str, str, tuple[float, ...]]) -> bytes:
+def links(*poses: tuple[str, str, tuple[float, ...]], stamp_ns: int = START_NS) -> bytes:
     """A ``TFMessage`` of (parent, child, x y z qx qy qz qw)."""
     vector, turn = _TYPES['geometry_msgs/msg/Vector3'], _TYPES['geometry_msgs/msg/Quaternion']
     transform, stamped = (
@@ -77,7 +77,7 @@ def links(*poses: tuple[str, str, tuple[float, ...]]) -> bytes:
     content = _TYPES[TF_TYPE](
         transforms=[
             stamped(
-                header=cdr.header(START_NS, parent),
+                header=cdr.header(stamp_ns, parent),
                 child_frame_id=child,
                 transform=transform(translation=vector(*row[:3]), rotation=turn(*row[3:])),
             )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import ConfigError, EvaluationError, RecordingError
 from monodepth2_ros.geometry.poses import pose_matrix
 from monodepth2_ros.geometry.static_frames import StaticFrames
-from monodepth2_ros.recordings import Recording, cdr
+from monodepth2_ros.recordings import Message, Recording, cdr
+from monodepth2_training.data.odometry_messages import TF_TYPE, TWIST_TYPES, moving_link
 
 STATIC_TOPIC = '/tf_static'
 Transform = NDArray[np.float64]
@@ -81,19 +82,32 @@ def load_extrinsics(path: Path) -> Transform:
 
 
 def pose_frame(recording: Recording, topic: str) -> str:
-    """The frame whose poses a topic of odometry holds.
+    """The frame whose motion a topic of odometry tells: by pose, by a link of tf, or by twist.
 
     Raises:
         EvaluationError: the first message does not say.
     """
-    first = next(recording.messages([topic]), None)
-    try:
-        name = getattr(cdr.parse(first), 'child_frame_id', '') if first else ''
-    except RecordingError:
-        name = ''
+    kind = recording.topic(topic).type
+    if kind == TF_TYPE:
+        link = moving_link(recording, topic)
+        name = link[1] if link else ''
+    else:
+        first = next(recording.messages([topic]), None)
+        name = _named_frame(first) if first else ''
     if not name:
-        raise EvaluationError(f'{topic} does not say whose poses it holds: no child_frame_id')
-    return str(name).lstrip('/')
+        said = 'frame_id' if kind in TWIST_TYPES else 'child_frame_id'
+        raise EvaluationError(f'{topic} does not say whose poses it holds: no {said}')
+    return name.lstrip('/')
+
+
+def _named_frame(message: Message) -> str:
+    """The frame that moves by a message that is not of tf; empty where it does not say."""
+    try:
+        if message.type in TWIST_TYPES:
+            return cdr.header_frame_id(message.data)
+        return str(getattr(cdr.parse(message), 'child_frame_id', ''))
+    except RecordingError:
+        return ''
 
 
 def _of_document(document: Any) -> Transform | None:

@@ -16,6 +16,7 @@ from monodepth2_ros.inference.views import View
 from monodepth2_ros.recordings import Recording, choose_camera
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
 from monodepth2_training.data.odometry import read_odometry
+from monodepth2_training.data.odometry_messages import MOTION_TYPES
 from monodepth2_training.data.runs import runs_of
 from monodepth2_training.evaluation.odometry.poses import Transforms
 from monodepth2_training.evaluation.transforms import pose_frame, read_frames, transform_between
@@ -77,8 +78,8 @@ def recorded_path(
     odometry = read_odometry(recording)
     if odometry is None:
         raise EvaluationError(
-            f'{recording.path} holds no odometry: expected nav_msgs/Odometry, '
-            'PoseWithCovarianceStamped or PoseStamped'
+            f'{recording.path} holds no odometry: expected one of {", ".join(MOTION_TYPES)}, '
+            'that of tf with a link from odom, map or world'
         )
     messages = islice(recording.messages([topic]), 0, None, every)
     rows = odometry.at(np.array([frame_stamp_ns(message) for message in messages], np.int64))
