@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
+from monodepth2_training.world.motion import quaternion_xyzw
 from support import make_bag
 from support.lidar_bag import OPTICAL, START_NS, TF_TYPE, links
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.geometry.poses import rotation_matrices
 from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
@@ -43,21 +46,38 @@ def _twist(index: int) -> bytes:
     return cdr.serialize(types[TWIST_TYPE](header=header, twist=twist), TWIST_TYPE)
 
 
-def _write_bag(path: Path, frames: int = 8, odometry: Any = None) -> Path:
-    """Write a drive at 10 Hz whose camera looks where it goes; odometry is /tf by default."""
+def _write_bag(
+    path: Path,
+    *,
+    odometry: Any = None,
+    topic: str = 'image_raw',
+    R: np.ndarray | None = None,
+) -> Path:
+    """Write a drive of eight pictures at 10 Hz.
+
+    Args:
+        path: its folder.
+        odometry: type and what makes its messages; /tf by default.
+        topic: of the pictures.
+        R: from the camera's frame to that of rectified pictures, which looks where it goes.
+    """
+    R = np.eye(3) if R is None else R
+    calibration = replace(make_bag.CALIBRATION, R=tuple(R.ravel()))
     kind, message = odometry or (TF_TYPE, _link)
     with RecordingWriter(path) as writer:
-        writer.add_topic('/camera/image_raw', IMAGE_TYPE)
+        writer.add_topic(f'/camera/{topic}', IMAGE_TYPE)
         writer.add_topic('/camera/camera_info', CAMERA_INFO_TYPE)
         writer.add_topic('/tf_static', TF_TYPE, latched=True)
         writer.add_topic('/motion', kind)
-        optical = ('side', 'camera', (0.0, 0.0, 0.0, *OPTICAL))
-        writer.write('/tf_static', START_NS, links(MOUNTING, optical))
-        for index in range(frames):
+        level = ('side', 'level', (0.0, 0.0, 0.0, *OPTICAL))
+        camera = ('level', 'camera', (0.0, 0.0, 0.0, *quaternion_xyzw(R)))
+        writer.write('/tf_static', START_NS, links(MOUNTING, level, camera))
+        for index in range(8):
             stamp_ns = START_NS + index * 10**8
             writer.write('/motion', stamp_ns, message(index))
-            writer.write('/camera/camera_info', stamp_ns, make_bag.camera_info(stamp_ns))
-            writer.write('/camera/image_raw', stamp_ns, make_bag.image(index, stamp_ns))
+            info = cdr.camera_info(calibration, stamp_ns=stamp_ns, frame_id='camera')
+            writer.write('/camera/camera_info', stamp_ns, info)
+            writer.write(f'/camera/{topic}', stamp_ns, make_bag.image(index, stamp_ns))
     return path
 
 
@@ -73,6 +93,15 @@ def test_the_mounting_counts_whatever_kind_of_message_tells_the_motion(
     with open_recording(_write_bag(tmp_path / 'bag', odometry=odometry)) as recording:
         path = recorded_path(recording)
     assert path.mounting == 'by /tf_static'
+    np.testing.assert_allclose(_steps(path), [[0.0, 0.0, 0.5]] * 7, atol=1e-6)
+
+
+@pytest.mark.parametrize('topic', ['image_raw', 'image_rect'])
+def test_poses_are_of_the_rectified_camera_whoever_rectifies(tmp_path: Path, topic: str) -> None:
+    R = rotation_matrices(np.array([[np.sin(0.05), 0.0, 0.0, np.cos(0.05)]]))[0]
+    with open_recording(_write_bag(tmp_path / 'bag', topic=topic, R=R)) as recording:
+        path = recorded_path(recording)
+    assert (path.view.rectifier is None) == (topic == 'image_rect')
     np.testing.assert_allclose(_steps(path), [[0.0, 0.0, 0.5]] * 7, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
-from monodepth2_ros.geometry.poses import pose_matrices
+from monodepth2_ros.geometry.poses import inverse_pose, pose_matrices
 from monodepth2_ros.inference.views import View
 from monodepth2_ros.recordings import Recording, choose_camera
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
@@ -21,7 +21,7 @@ from monodepth2_training.data.runs import runs_of
 from monodepth2_training.evaluation.odometry.poses import Transforms
 from monodepth2_training.evaluation.transforms import pose_frame, read_frames, transform_between
 from monodepth2_training.evaluation.true_frames import view_of_camera
-from monodepth2_training.evaluation.truth import frame_of
+from monodepth2_training.evaluation.truth import frame_of, rectifying
 from monodepth2_training.report.poses import OPTICAL_TO_BODY
 
 _FEWEST = 3
@@ -91,12 +91,14 @@ def recorded_path(
         )
     view = view_of_camera(recording, topic)
     T_camera_to_vehicle, mounting = _mounting(recording, topic, odometry.topic)
-    rectified, calibration = np.eye(4), recording.calibration(topic)
-    if view.rectifier is not None and calibration is not None:
-        rectified[:3, :3] = np.reshape(calibration.R, (3, 3)).T
+    T_rectified_to_camera = inverse_pose(
+        rectifying(recording, topic) if view.camera else np.eye(4)
+    )
     return RecordedPath(
         name=recording.path.name,
-        poses=pose_matrices(rows[first : first + count]) @ T_camera_to_vehicle @ rectified,
+        poses=pose_matrices(rows[first : first + count])
+        @ T_camera_to_vehicle
+        @ T_rectified_to_camera,
         mounting=mounting,
         recording=recording,
         topic=topic,
