@@ -19,6 +19,7 @@ from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from monodepth2_training.evaluation.odometry.recorded_path import RecordedPath
@@ -52,6 +53,7 @@ def _write_bag(
     odometry: Any = None,
     topic: str = 'image_raw',
     R: np.ndarray | None = None,
+    damaged: Collection[int] = (),
 ) -> Path:
     """Write a drive of eight pictures at 10 Hz.
 
@@ -60,6 +62,7 @@ def _write_bag(
         odometry: type and what makes its messages; /tf by default.
         topic: of the pictures.
         R: from the camera's frame to that of rectified pictures, which looks where it goes.
+        damaged: numbers of pictures that are cut off.
     """
     R = np.eye(3) if R is None else R
     calibration = replace(make_bag.CALIBRATION, R=tuple(R.ravel()))
@@ -77,7 +80,9 @@ def _write_bag(
             writer.write('/motion', stamp_ns, message(index))
             info = cdr.camera_info(calibration, stamp_ns=stamp_ns, frame_id='camera')
             writer.write('/camera/camera_info', stamp_ns, info)
-            writer.write(f'/camera/{topic}', stamp_ns, make_bag.image(index, stamp_ns))
+            picture = make_bag.image(index, stamp_ns)
+            whole = -200 if index in damaged else None
+            writer.write(f'/camera/{topic}', stamp_ns, picture[:whole])
     return path
 
 
@@ -101,7 +106,7 @@ def test_poses_are_of_the_rectified_camera_whoever_rectifies(tmp_path: Path, top
     R = rotation_matrices(np.array([[np.sin(0.05), 0.0, 0.0, np.cos(0.05)]]))[0]
     with open_recording(_write_bag(tmp_path / 'bag', topic=topic, R=R)) as recording:
         path = recorded_path(recording)
-    assert (path.view.rectifier is None) == (topic == 'image_rect')
+    assert (path.pictures.view.rectifier is None) == (topic == 'image_rect')
     np.testing.assert_allclose(_steps(path), [[0.0, 0.0, 0.5]] * 7, atol=1e-6)
 
 
@@ -110,5 +115,23 @@ def test_a_recording_without_odometry_is_told_all_that_could_be_one(tmp_path: Pa
     with (
         open_recording(bag) as recording,
         pytest.raises(EvaluationError, match=r'nav_msgs/msg/Odometry, .*TwistStamped.* from odom'),
+    ):
+        recorded_path(recording)
+
+
+def test_a_damaged_picture_ends_the_stretch_as_a_missing_pose_does(tmp_path: Path) -> None:
+    with open_recording(_write_bag(tmp_path / 'bag', damaged=(1, 6))) as recording:
+        path = recorded_path(recording)
+        levels = [int(rgb[0, 0, 0]) for rgb in path.read()]
+    assert levels == [2, 3, 4, 5]
+    assert path.poses[:, 0, 3] == pytest.approx([1.0, 1.5, 2.0, 2.5])
+    assert len(path.unreadable) == 2
+    assert 'no sensor_msgs/msg/Image' in path.unreadable[0]
+
+
+def test_pictures_too_damaged_for_a_stretch_are_named(tmp_path: Path) -> None:
+    with (
+        open_recording(_write_bag(tmp_path / 'bag', damaged=(1, 3, 5, 7))) as recording,
+        pytest.raises(EvaluationError, match=r'3 at least; .* are no sensor_msgs/msg/Image'),
     ):
         recorded_path(recording)

@@ -193,12 +193,15 @@ def _recorded(args: argparse.Namespace) -> Evaluation:
     with open_recording(args.bag, calibration=calibration) as recording:
         path = recorded_path(recording, camera=args.camera, every=args.every, limit=args.limit)
         results = _judged(args, [path])
-    facts = (
-        ('camera', path.topic),
+    facts = [
+        ('camera', path.pictures.topic),
         ('pictures', str(len(path.poses))),
         ('camera mounted', path.mounting),
-    )
-    return evaluate_paths(results, model=args.model.name, facts=facts)
+    ]
+    if path.unreadable:
+        left_out = f'{len(path.unreadable)}, no path leads over them: {path.unreadable[0]}'
+        facts.append(('pictures that cannot be read', left_out))
+    return evaluate_paths(results, model=args.model.name, facts=tuple(facts))
 
 
 def _judged(

@@ -127,7 +127,8 @@ class TrueFrames:
             try:
                 true_m = self._depth_at(found.theirs, found.stamp_ns + delay_ns)
                 number, picture = found.ours
-                rgb = self._seen(picture)
+                rgb = decoded_picture(picture, self.view)
+                rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
             except (ImageError, RecordingError) as err:
                 self.unusable.append(str(err))
                 continue
@@ -141,17 +142,6 @@ class TrueFrames:
                 view=self.view,
             )
 
-    def _seen(self, picture: Message) -> NDArray[np.uint8]:
-        """The rectified picture of a message; raises ImageError."""
-        rgb = decode_frame(picture)
-        height, width = rgb.shape[:2]
-        if (width, height) != (self.view.width, self.view.height):
-            raise ImageError(
-                f'a picture has {width}x{height} pixels: expected {self.view.width}x'
-                f'{self.view.height} as the first'
-            )
-        return self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
-
     def _every(self) -> int:
         """One of how many matches is taken."""
         counts = (self._recording.topic(name).count for name in (self.image, self.topic))
@@ -162,6 +152,22 @@ class TrueFrames:
         """Stamp in ns, and number and message, of all messages of a topic."""
         for numbered in enumerate(self._recording.messages([topic])):
             yield frame_stamp_ns(numbered[1]) - delay_ns, numbered
+
+
+def decoded_picture(message: Message, view: View) -> NDArray[np.uint8]:
+    """The picture of a message as it is, RGB uint8 [H, W, 3] of the view's size.
+
+    Raises:
+        ImageError: it cannot be decoded, or is of another size.
+    """
+    rgb = decode_frame(message)
+    height, width = rgb.shape[:2]
+    if (width, height) != (view.width, view.height):
+        raise ImageError(
+            f'a picture has {width}x{height} pixels: expected {view.width}x{view.height} as the '
+            'first'
+        )
+    return rgb
 
 
 def view_of_camera(recording: Recording, image_topic: str) -> View:

@@ -10,17 +10,17 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.errors import EvaluationError, ImageError
 from monodepth2_ros.geometry.poses import inverse_pose, pose_matrices
 from monodepth2_ros.inference.views import View
-from monodepth2_ros.recordings import Recording, choose_camera
-from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
+from monodepth2_ros.recordings import Message, Recording, choose_camera
+from monodepth2_ros.recordings.cameras import frame_stamp_ns
 from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.data.odometry_messages import MOTION_TYPES
 from monodepth2_training.data.runs import runs_of
 from monodepth2_training.evaluation.odometry.poses import Transforms
 from monodepth2_training.evaluation.transforms import pose_frame, read_frames, transform_between
-from monodepth2_training.evaluation.true_frames import view_of_camera
+from monodepth2_training.evaluation.true_frames import decoded_picture, view_of_camera
 from monodepth2_training.evaluation.truth import frame_of, rectifying
 from monodepth2_training.report.poses import OPTICAL_TO_BODY
 
@@ -28,8 +28,50 @@ _FEWEST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
+class CameraPictures:
+    """Every so many-th picture of a camera."""
+
+    recording: Recording
+    """Open."""
+    topic: str
+    """Of the pictures."""
+    view: View
+    """How they become pinhole pictures."""
+    every: int
+    """Take one of so many."""
+
+    def messages(self, first: int = 0, end: int | None = None) -> Iterator[Message]:
+        """Stream their messages, or those of some."""
+        every = islice(self.recording.messages([self.topic]), 0, None, self.every)
+        return islice(every, first, end)
+
+    def read(self, first: int, end: int) -> Iterator[NDArray[np.uint8]]:
+        """Stream some as the network sees them, RGB uint8 [h, w, 3].
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        window = self.view.window
+        rows = slice(window.y, window.y + window.height)
+        for message in self.messages(first, end):
+            rgb = decoded_picture(message, self.view)
+            rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
+            yield rgb[rows, window.x : window.x + window.width]
+
+    def unreadable(self, first: int, end: int) -> dict[int, str]:
+        """The numbers of those among some that cannot be read, and why."""
+        found = {}
+        for number, message in enumerate(self.messages(first, end), first):
+            try:
+                decoded_picture(message, self.view)
+            except ImageError as err:
+                found[number] = str(err)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordedPath:
-    """The longest stretch of pictures whose poses are all known."""
+    """The longest stretch of pictures that can all be read and whose poses are all known."""
 
     name: str
     """What the path is called."""
@@ -37,26 +79,16 @@ class RecordedPath:
     """``T_camera_to_world`` float64 [N, 4, 4] in metres, of the rectified camera."""
     mounting: str
     """How the camera is mounted, in words."""
-    recording: Recording
-    """Open."""
-    topic: str
-    """Of the pictures."""
-    view: View
-    """How pictures become pinhole pictures."""
+    pictures: CameraPictures
+    """Those of the recording."""
     first: int
-    """Number of the first picture, among every ``every``-th."""
-    every: int
-    """Take one of so many pictures."""
+    """Number of the first among them."""
+    unreadable: tuple[str, ...]
+    """Why pictures that ended a stretch cannot be read, one line each."""
 
     def read(self) -> Iterator[NDArray[np.uint8]]:
-        """Stream the pictures as the network sees them, RGB uint8 [h, w, 3]."""
-        messages = islice(self.recording.messages([self.topic]), 0, None, self.every)
-        window = self.view.window
-        for message in islice(messages, self.first, self.first + len(self.poses)):
-            rgb = decode_frame(message)
-            rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
-            rows = slice(window.y, window.y + window.height)
-            yield rgb[rows, window.x : window.x + window.width]
+        """Stream its pictures as the network sees them, RGB uint8 [h, w, 3]."""
+        return self.pictures.read(self.first, self.first + len(self.poses))
 
 
 def recorded_path(
@@ -81,38 +113,54 @@ def recorded_path(
             f'{recording.path} holds no odometry: expected one of {", ".join(MOTION_TYPES)}, '
             'that of tf with a link from odom, map or world'
         )
-    messages = islice(recording.messages([topic]), 0, None, every)
-    rows = odometry.at(np.array([frame_stamp_ns(message) for message in messages], np.int64))
-    first, count = _longest(np.asarray(np.isfinite(rows).all(axis=1)), limit)
-    if count < _FEWEST:
-        raise EvaluationError(
-            f'{odometry.topic} covers {count} pictures of {topic} in a row: expected '
-            f'{_FEWEST} at least; are their clocks the same?'
-        )
     view = view_of_camera(recording, topic)
+    pictures = CameraPictures(recording=recording, topic=topic, view=view, every=every)
+    stamps_ns = [frame_stamp_ns(message) for message in pictures.messages()]
+    rows = odometry.at(np.array(stamps_ns, np.int64))
+    known = np.asarray(np.isfinite(rows).all(axis=1))
+    first, end, unreadable = _longest_readable(pictures, known, limit)
+    if end - first < _FEWEST:
+        reason = unreadable[0] if unreadable else 'are their clocks the same?'
+        raise EvaluationError(
+            f'{odometry.topic} covers {end - first} pictures of {topic} in a row: expected '
+            f'{_FEWEST} at least; {reason}'
+        )
     T_camera_to_vehicle, mounting = _mounting(recording, topic, odometry.topic)
     T_rectified_to_camera = inverse_pose(
         rectifying(recording, topic) if view.camera else np.eye(4)
     )
     return RecordedPath(
         name=recording.path.name,
-        poses=pose_matrices(rows[first : first + count])
-        @ T_camera_to_vehicle
-        @ T_rectified_to_camera,
+        poses=pose_matrices(rows[first:end]) @ T_camera_to_vehicle @ T_rectified_to_camera,
         mounting=mounting,
-        recording=recording,
-        topic=topic,
-        view=view,
+        pictures=pictures,
         first=first,
-        every=every,
+        unreadable=unreadable,
     )
 
 
-def _longest(known: NDArray[np.bool_], limit: int) -> tuple[int, int]:
-    """Begin and length, at most ``limit``, of the longest run of known poses."""
-    runs: list[list[int]] = runs_of(known).tolist()
+def _longest_readable(
+    pictures: CameraPictures, known: NDArray[np.bool_], limit: int
+) -> tuple[int, int, tuple[str, ...]]:
+    """Begin and end of the longest run of known poses [N] whose pictures can all be read.
+
+    Only pictures that would be in it are looked at; why some cannot be read comes last.
+    """
+    usable, reasons = known.copy(), list[str]()
+    while True:
+        first, end = _longest(usable, limit)
+        unreadable = pictures.unreadable(first, end)
+        if not unreadable:
+            return first, end, tuple(reasons)
+        usable[list(unreadable)] = False
+        reasons += unreadable.values()
+
+
+def _longest(holds: NDArray[np.bool_], limit: int) -> tuple[int, int]:
+    """Begin and end of the longest run of true values, of its first ``limit`` if it is longer."""
+    runs: list[list[int]] = runs_of(holds).tolist()
     begin, end = max(runs, key=lambda run: run[1] - run[0], default=(0, 0))
-    return begin, min(end - begin, limit)
+    return begin, min(end, begin + limit)
 
 
 def _mounting(recording: Recording, topic: str, odometry: str) -> tuple[Transforms, str]:
