@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,10 @@ import pytest
 from monodepth2_training.cli import main
 from monodepth2_training.evaluation.odometry.recorded_path import recorded_path
 from support import kitti_world, md2_weights
+from support.tiny_model import write_tiny_model
 
 from monodepth2_ros.md2_checkpoint import import_md2
+from monodepth2_ros.model_description import Scale, TrainingCamera
 from monodepth2_ros.model_file import save_model
 from monodepth2_ros.recordings import open_recording
 
@@ -42,6 +45,51 @@ def evaluate(*arguments: object) -> int:
 def printed(capsys: pytest.CaptureFixture[str]) -> dict:
     document: dict = json.loads(capsys.readouterr().out)
     return document
+
+
+def metric_model(path: Path, metres_per_unit: float, focal: float = 1.0) -> Path:
+    """A model whose camera has a multiple of the focal length of ``kitti_world``'s."""
+    camera = kitti_world.frames()[0].camera
+    camera = replace(camera, fx_px=focal * camera.fx_px, fy_px=focal * camera.fy_px)
+    return write_tiny_model(
+        path,
+        encoder='efficientnet_lite0',
+        scale=Scale(value=metres_per_unit, spread=0.0, frames=0, method='test'),
+        camera=TrainingCamera(camera=camera),
+    )
+
+
+@pytest.mark.parametrize('truth', ['lidar', 'improved'])
+def test_metres_on_kitti_are_those_that_the_node_gives_through_its_camera(
+    raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], truth: str
+) -> None:
+    same = metric_model(tmp_path / 'same.safetensors', 20.0)
+    wide = metric_model(tmp_path / 'wide.safetensors', 10.0, focal=0.5)
+    found = []
+    for file in (same, wide):
+        kitti = (f'--kitti={raw}', f'--split={raw / "split.txt"}', f'--kitti-truth={truth}')
+        assert evaluate(*kitti, f'--model={file}', '--device=cpu', '--json') == 0
+        found.append(printed(capsys))
+    wanted, other = (one['depth']['methods'][0]['errors']['metric'] for one in found)
+    assert other == pytest.approx(wanted, rel=1e-5)
+    assert found[1]['facts']['another camera'].endswith('depth is multiplied by 2.000')
+    assert 'another camera' not in found[0]['facts']
+    assert found[0]['doubts'] == found[1]['doubts'] == []
+
+
+def test_metres_through_an_unknown_camera_are_doubted(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = kitti_world.write_make3d(tmp_path)
+    (tmp_path / 'image').mkdir()
+    cv2.imwrite(str(tmp_path / 'image' / '0000000000.png'), np.zeros((35, 121, 3), np.uint8))
+    own = metric_model(tmp_path / 'own.safetensors', 20.0)
+    server = (f'--kitti-server={tmp_path}', f'--submission={tmp_path / "out"}')
+    for data in ((f'--make3d={root}',), server):
+        for file, doubted in ((own, True), (model, False)):
+            assert evaluate(*data, f'--model={file}', '--device=cpu', '--json') == 0
+            doubts = [doubt['what'] for doubt in printed(capsys)['doubts']]
+            assert any('camera of the pictures is not known' in what for what in doubts) == doubted
 
 
 def test_a_model_is_judged_on_kitti_with_all_scalings_and_a_report(

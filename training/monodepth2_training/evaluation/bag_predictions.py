@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from monodepth2_ros.errors import EvaluationError
-from monodepth2_ros.inference.camera_match import match_cameras
+from monodepth2_training.evaluation.camera_factor import CameraFactor
 from monodepth2_training.evaluation.set_evaluation import depth_of_size
 
 if TYPE_CHECKING:
@@ -51,26 +51,22 @@ class ModelDepth:
         self._estimator = estimator
         own = estimator.description.scale
         self.scale = None if own is None else own.value
-        self._differences: tuple[str, ...] = ()
+        self._factor = CameraFactor(estimator.description)
 
     @property
     def facts(self) -> Sequence[tuple[str, str]]:
-        """The model, its scale, and in what its camera differed from that of the last picture."""
+        """The model, its scale, and in what its camera differed from those of the pictures."""
         own = self._estimator.description.scale
         return (
             ('model', f'sha256 {self._estimator.model_sha256[:16]}'),
             ('scale', 'unknown' if own is None else f'{own.value:.4g} m a unit, by {own.method}'),
             ('device', self._estimator.device),
-            *([('another camera', '; '.join(self._differences))] if self._differences else ()),
+            *self._factor.facts,
         )
 
     def depth(self, frame: TrueFrame) -> Depth:
         """Look at the picture, upsampled as the node does it."""
-        width, height = self._estimator.size
-        own = self._estimator.description.camera
-        match = match_cameras(own, frame.view.seen, width=width, height=height)
-        self._differences = match.rescaled
-        factor = match.applied('rescale')
+        factor = self._factor.of(frame.view.seen)
         return self._estimator.infer(frame.rgb, window=frame.view.window, scale=factor)
 
 

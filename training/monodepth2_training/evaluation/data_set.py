@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_training.evaluation.depth_errors import KITTI_LIMITS, DepthLimits, Mask
 from monodepth2_training.evaluation.missing_files import MissingFiles
 
@@ -28,6 +29,8 @@ class SetFrame:
     """Gives RGB uint8 [H, W, 3]."""
     read_truth: Callable[[], Depth]
     """Gives float32 [h, w] in metres, not finite where unknown."""
+    read_camera: Callable[[], PinholeCamera | None] = lambda: None
+    """Gives the camera of the picture; None where it is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

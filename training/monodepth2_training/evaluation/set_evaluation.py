@@ -64,8 +64,9 @@ def evaluate_set(
             ('data set', data.title),
             ('frames', f'{len(frames)} of {len(data.frames)} that are there'),
             *facts,
+            *predictions.facts,
         ),
-        doubts=_doubts(data, len(frames)),
+        doubts=(*_doubts(data, len(frames)), *predictions.doubts),
         depth=DepthResult(
             limits=data.limits,
             frames=frames,

@@ -15,7 +15,7 @@ or, if they are not numbered so, by the order of their names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
 from monodepth2_ros.geometry.depth import disparity_to_inverse_depth
+from monodepth2_training.evaluation.camera_factor import CameraFactor
 from monodepth2_training.evaluation.kitti.raw import read_depth_png
 
 if TYPE_CHECKING:
     from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_training.evaluation.data_set import SetFrame
+    from monodepth2_training.evaluation.evaluation import Doubt
 
 InverseDepth: TypeAlias = NDArray[np.float32]
 
@@ -43,16 +45,25 @@ class Predictions(Protocol):
     scale: float | None
     """Metres per unit of its depth; None where it does not know."""
 
+    @property
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """What a report says about the predictions so far."""
+
+    @property
+    def doubts(self) -> Sequence[Doubt]:
+        """Why those so far may not be in metres."""
+
     def inverse_depth(self, frame: SetFrame) -> InverseDepth:
         """Inverse depth float32 [h, w] of a frame, of any size; not positive where unknown."""
 
 
 class ModelPredictions:
-    """A model file's depth."""
+    """A model file's depth, for another camera than the model's multiplied as the node does it."""
 
     def __init__(self, estimator: DepthEstimator, name: str) -> None:
         """Take the scale of the model."""
         self._estimator = estimator
+        self._factor = CameraFactor(estimator.description)
         self.name = name
         own = estimator.description.scale
         self.scale = None if own is None else own.value
@@ -60,11 +71,25 @@ class ModelPredictions:
     def inverse_depth(self, frame: SetFrame) -> InverseDepth:
         """Look at the picture."""
         disparity = self._estimator.disparity(frame.read_picture())
-        return disparity_to_inverse_depth(disparity, self._estimator.description.depth_range)
+        inverse = disparity_to_inverse_depth(disparity, self._estimator.description.depth_range)
+        return np.asarray(inverse / self._factor.of(frame.read_camera()), np.float32)
+
+    @property
+    def facts(self) -> Sequence[tuple[str, str]]:
+        """In what the cameras of the pictures differed from the model's."""
+        return self._factor.facts
+
+    @property
+    def doubts(self) -> Sequence[Doubt]:
+        """That the camera of a picture is unknown."""
+        return self._factor.doubts
 
 
 class ImportedPredictions:
-    """Depth that somebody else's software has written."""
+    """Depth that somebody else's software has written, for the cameras of the pictures."""
+
+    facts: Sequence[tuple[str, str]] = ()
+    doubts: Sequence[Doubt] = ()
 
     def __init__(
         self, name: str, frames: int, read: Callable[[int], InverseDepth], scale: float | None

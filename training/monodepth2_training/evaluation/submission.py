@@ -44,8 +44,9 @@ def submit(data: DataSet, predictions: Predictions, folder: Path) -> Evaluation:
             ('pictures', str(len(data.frames))),
             ('written to', str(folder)),
             ('scale', f'{scale:.4g} m per unit'),
+            *predictions.facts,
         ),
-        doubts=missing_doubts(data),
+        doubts=(*missing_doubts(data), *predictions.doubts),
         headline=f'{len(data.frames)} depth pictures are ready: zip {folder.name} and submit it.',
     )
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import EvaluationError
+from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.recordings.kitti_drive import CALIBRATION, read_entries
 
 CAMERA_FILE, LIDAR_FILE = CALIBRATION, 'calib_velo_to_cam.txt'
@@ -51,11 +52,33 @@ def read_calibration(day: Path, *, camera: int = 2) -> KittiCalibration:
     T_lidar_to_camera[:3, 3] = _entry(mounting, 'T', (3,), lidar)
     rectifying[:3, :3] = _entry(entries, 'R_rect_00', (3, 3), cameras)
     P = _entry(entries, f'P_rect_{camera:02d}', (3, 4), cameras)
-    # The size is that of camera 2 for both, as in all published evaluations.
-    width, height = _entry(entries, 'S_rect_02', (2,), cameras).astype(int).tolist()
+    width, height = _size(entries, cameras)
     return KittiCalibration(
         width=width, height=height, P_lidar_to_image=P @ rectifying @ T_lidar_to_camera
     )
+
+
+def read_camera(day: Path, *, camera: int = 2) -> PinholeCamera | None:
+    """Read what took a day's rectified pictures; None where the day has no such calibration.
+
+    Raises:
+        EvaluationError: the file lacks an entry.
+    """
+    path = day / CAMERA_FILE
+    if not path.is_file():
+        return None
+    entries = read_entries(path)
+    P = _entry(entries, f'P_rect_{camera:02d}', (3, 4), path)
+    width, height = _size(entries, path)
+    return PinholeCamera(
+        width=width, height=height, fx_px=P[0, 0], fy_px=P[1, 1], cx_px=P[0, 2], cy_px=P[1, 2]
+    )
+
+
+def _size(entries: dict[str, Numbers], path: Path) -> tuple[int, int]:
+    """Columns and rows: those of camera 2 for both, as in all published evaluations."""
+    width, height = _entry(entries, 'S_rect_02', (2,), path).astype(int).tolist()
+    return width, height
 
 
 def _entry(entries: dict[str, Numbers], name: str, shape: tuple[int, ...], path: Path) -> Numbers:

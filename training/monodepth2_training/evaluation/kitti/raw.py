@@ -28,6 +28,7 @@ from monodepth2_training.evaluation.kitti.calibration import (
     LIDAR_FILE,
     KittiCalibration,
     read_calibration,
+    read_camera,
 )
 from monodepth2_training.evaluation.kitti.lidar import lidar_depth, read_points
 from monodepth2_training.evaluation.kitti.split import SplitEntry
@@ -88,7 +89,7 @@ def kitti_set(
     _check('truth', truth, TRUTHS)
     _check('crop', crop, tuple(CROPS))
     needed = [_files(root, entry, truth) for entry in entries]
-    calibration = cache(read_calibration)
+    calibration, camera_of = cache(read_calibration), cache(read_camera)
     improved = truth == 'improved'
     return DataSet(
         title=f'KITTI, {"improved" if improved else "lidar"} truth, {crop} crop',
@@ -101,6 +102,7 @@ def kitti_set(
                 read_truth=partial(read_depth_png, files[1])
                 if improved
                 else partial(_lidar_truth, files[1], root / entry.day, entry.camera, calibration),
+                read_camera=partial(camera_of, root / entry.day, camera=entry.camera),
             )
             for position, (entry, files) in enumerate(zip(entries, needed, strict=True))
             if all(path.is_file() for path in files)
