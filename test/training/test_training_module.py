@@ -372,6 +372,16 @@ def test_the_newest_two_and_the_best_are_kept(
     assert (outcome.epochs, outcome.best_validation) == (2, pytest.approx(0.2))
 
 
+def test_a_mask_that_hides_everything_is_not_the_best(tmp_path: Path) -> None:
+    keeper = CheckpointKeeper(tmp_path, 0.0)
+    for epochs, photometric, mask in ((1, 0.12, 0.02), (2, 0.10, 0.02), (3, 0.01, 0.60)):
+        found = {'photometric': photometric, 'mask_regularisation': mask, 'total': 0.01}
+        keeper.compare(epochs, {f'validation_{name}': value for name, value in found.items()})
+    assert (keeper.best_epochs, keeper.best_value) == (2, pytest.approx(0.12))
+    keeper.compare(4, {})
+    assert keeper.best_epochs == 2
+
+
 def test_checkpoints_come_within_long_epochs(store: Path, tmp_path: Path, tiny: None) -> None:
     clock = iter(range(0, 10_000, 10))
     keeper = CheckpointKeeper(tmp_path, 25.0, clock_s=lambda: float(next(clock)))

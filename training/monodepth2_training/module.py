@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monodepth2_training.model.depth_pose import DepthPoseModel, Prediction
 
 MONITOR = 'validation_photometric'
-"""Photometric error on the validation samples: what the best weights are chosen by."""
+"""Photometric error on the validation samples; see :func:`validation_error`."""
 
 TERMS = (
     'total',
@@ -199,6 +199,16 @@ def found_by_validation(trainer: Trainer, module: LightningModule) -> dict[str, 
         return {}
     found = trainer.callback_metrics.items()
     return {name: float(value) for name, value in found if name.startswith('validation_')}
+
+
+def validation_error(found: Mapping[str, float]) -> float | None:
+    """What the best weights are chosen by, of ``validation_*``; None without validation.
+
+    The photometric error and what a predictive mask pays for the pixels that it hides from it.
+    """
+    if MONITOR not in found:
+        return None
+    return float(found[MONITOR] + found['validation_mask_regularisation'])
 
 
 def scalars(terms: LossTerms) -> dict[str, torch.Tensor]:

@@ -33,7 +33,7 @@ class Facts:
     training: tuple[float, ...]
     """Photometric error on training samples, mean of each epoch."""
     validation: tuple[float, ...]
-    """Photometric error on validation samples after each epoch; empty without any."""
+    """``validation_error`` after each epoch; empty without validation samples."""
     samples: int
     """Samples to train on."""
     validation_samples: int

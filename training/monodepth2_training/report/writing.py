@@ -12,6 +12,7 @@ import numpy as np
 from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import Monodepth2Error, TrainingError
 from monodepth2_training.data.guards import check_store
+from monodepth2_training.module import validation_error
 from monodepth2_training.report import pictures, sections
 from monodepth2_training.report.advice import advise
 from monodepth2_training.report.facts import Facts, PoseFacts
@@ -183,7 +184,7 @@ def _facts(record: RunRecord, look: Look | None) -> Facts:
         epochs=len(record.epochs),
         planned=record.config.optimisation.epochs,
         training=record.step_mean_per_epoch('photometric'),
-        validation=record.per_epoch('validation_photometric'),
+        validation=tuple(e for e in map(validation_error, record.epochs) if e is not None),
         samples=0 if split is None else len(split.training),
         validation_samples=0 if split is None else len(split.validation),
         cameras=0 if split is None else len({sample.camera for sample in split.training}),

@@ -19,7 +19,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from monodepth2_training.checkpoints import checkpoint_name, find_checkpoints
-from monodepth2_training.module import MONITOR, found_by_validation
+from monodepth2_training.module import found_by_validation, validation_error
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -159,8 +159,8 @@ class CheckpointKeeper(Checkpoint):
 
     def compare(self, epochs: int, found: Mapping[str, float]) -> None:
         """Note whether the weights after that many epochs are the best so far."""
-        value = found.get(MONITOR, float('nan'))
-        if value < self.best_value:
+        value = validation_error(found)
+        if value is not None and value < self.best_value:
             self.best_epochs, self.best_value = epochs, value
 
     def _save(self, trainer: Trainer, path: Path) -> None:

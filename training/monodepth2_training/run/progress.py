@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from lightning.pytorch.callbacks import Callback
 
-from monodepth2_training.module import MONITOR, found_by_validation
+from monodepth2_training.module import found_by_validation, validation_error
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -83,7 +83,7 @@ class RunProgress(Callback):
         if not trainer.is_global_zero:
             return
         elapsed_s = self._clock_s() - self._epoch_s
-        value = found_by_validation(trainer, pl_module).get(MONITOR)
+        value = validation_error(found_by_validation(trainer, pl_module))
         judged = '' if value is None else f'  validation {value:.4f}'
         self.say(
             f'epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  step {trainer.global_step}'
