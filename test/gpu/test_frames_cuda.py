@@ -10,14 +10,18 @@ import pytest
 import torch
 from support.tiny_model import write_tiny_model
 
+from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.images import RawImage
 from monodepth2_ros.inference.device_frames import device_frames
 from monodepth2_ros.inference.estimator import DepthEstimator
-from monodepth2_ros.inference.pipeline import FramePipeline, Settings, Wanted
+from monodepth2_ros.inference.pipeline import FramePipeline, Products, Settings, Wanted
 
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason='torch finds no usable CUDA device on this machine'
 )
+
+K = (720.0, 0.0, 609.0, 0.0, 720.0, 172.0, 0.0, 0.0, 1.0)
+CAMERA = CameraCalibration(width=1242, height=375, K=K, D=(-0.3, 0.1, 0.0, 0.0, 0.0))
 
 
 @pytest.fixture(scope='module')
@@ -44,6 +48,28 @@ def test_captured_frames_are_the_cpus_and_survive_changes_of_size(model: Path) -
         assert depth is not None and expected is not None
         assert np.abs(depth / expected - 1.0).mean() < 1e-3
     assert len(frames) == 2
+    estimator.close()
+
+
+def _points(products: Products) -> np.ndarray:
+    """Float32 [N, 3]."""
+    assert products.points is not None
+    return products.points.data.view('<f4').reshape(-1, products.points.layout.step // 4)[:, :3]
+
+
+def test_captured_frames_keep_their_camera_while_a_cloud_comes_and_goes(model: Path) -> None:
+    estimator = DepthEstimator.load(model, device='cuda')
+    whole = FramePipeline(estimator, Settings(), device_frames=device_frames(estimator))
+    staged = FramePipeline(DepthEstimator.load(model, device='cpu'), Settings())
+    for seed, cloud in enumerate((True, True, False, True, False, True)):
+        wanted, image = Wanted(depth=True, points=cloud), _image(1242, seed)
+        ours, expected = (each.process(image, CAMERA, wanted) for each in (whole, staged))
+        assert ours.depth is not None and expected.depth is not None
+        np.testing.assert_array_equal(np.isnan(ours.depth), np.isnan(expected.depth))
+        assert np.nanmean(np.abs(ours.depth / expected.depth - 1.0)) < 3e-3
+        if cloud:
+            rays, expected_rays = (each / each[:, 2:] for each in map(_points, (ours, expected)))
+            np.testing.assert_allclose(rays, expected_rays, atol=1e-5)
     estimator.close()
 
 

@@ -52,6 +52,8 @@ class CapturedProgram:
             for result, output in zip(self._results, self._outputs, strict=True):
                 result.copy_(output, non_blocking=True)
         self._inputs = inputs
+        # A graph reads a program's weights and tables at their addresses and keeps none of them.
+        self._program = program
 
     def __call__(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run; the results, on the host, are valid until the next call."""
