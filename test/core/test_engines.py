@@ -229,6 +229,33 @@ def test_auto_without_openvino_takes_torch_and_says_why(
         build_engine(model, dataclasses.replace(request, engine='openvino'))
 
 
+def test_auto_passes_over_an_openvino_that_does_not_load_and_a_wish_for_it_is_refused(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'openvino.py').write_text("raise ImportError('libopenvino.so is not there')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, 'openvino', raising=False)
+    request = EngineRequest(device='cpu', precision='float32')
+    chosen = build_engine(model, request)
+    assert chosen.engine.name == 'torch float32'
+    assert re.search(r'not openvino: .* libopenvino\.so is not there; torch is', chosen.reason)
+    with pytest.raises(DeviceError, match='openvino cannot be used: libopenvino'):
+        build_engine(model, dataclasses.replace(request, engine='openvino'))
+
+
+def test_where_nothing_loads_auto_says_why_of_each(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_engine(*_: object, **__: object) -> None:
+        raise DeviceError('cpu ran out of memory')
+
+    monkeypatch.setattr(openvino, 'missing_openvino_reason', lambda: 'there is none')
+    monkeypatch.setattr('monodepth2_ros.inference.engines.choice.TorchEngine', no_engine)
+    words = 'no engine works here: not openvino: there is none; not torch: cpu ran out of memory'
+    with pytest.raises(DeviceError, match=words):
+        build_engine(model, EngineRequest(device='cpu'))
+
+
 @pytest.mark.parametrize(
     ('request_', 'words'),
     [

@@ -1,18 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines of a GPU with stand-ins for CUDA's own calls."""
+"""The engines of a GPU with stand-ins for CUDA's own calls and for TensorRT."""
 
 from __future__ import annotations
 
+import sys
 import weakref
 from contextlib import nullcontext
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
+from support.tiny_model import write_tiny_model
 
+from monodepth2_ros.errors import DeviceError
+from monodepth2_ros.inference.engines import choice
+from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.engines.cuda_graph import CapturedProgram
+from monodepth2_ros.inference.engines.files import write_engine_file
+from monodepth2_ros.inference.engines.tensorrt import plan_record
+from monodepth2_ros.model_file import Model, load_model
 
 CPU = torch.device('cpu')
+GPU = torch.device('cuda', 1)
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +36,28 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, 'stream', nullcontext)
     monkeypatch.setattr(torch.cuda, 'graph', lambda graph, **options: nullcontext())
     monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor)
+
+
+@pytest.fixture
+def tensorrt(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    """TensorRT on a GPU, where all calls succeed."""
+    module = MagicMock(__version__='11.0', __spec__=ModuleSpec('tensorrt', None))
+    monkeypatch.setitem(sys.modules, 'tensorrt', module)
+    monkeypatch.setattr(choice, 'choose_device', lambda wish: (GPU, 'a GPU was found'))
+    monkeypatch.setattr(choice, 'TorchEngine', lambda *_, **__: SimpleNamespace(name='torch'))
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda device: 'a GPU')
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (9, 0))
+    return module
+
+
+@pytest.fixture
+def model(tensorrt: MagicMock, tmp_path: Path) -> Model:
+    """A model with a plan beside it."""
+    path = write_tiny_model(tmp_path / 'tiny.safetensors', encoder='efficientnet_lite0')
+    model, plan = load_model(path), tmp_path / 'plan'
+    plan.write_bytes(b'a plan')
+    write_engine_file(model, plan_record(model, 'float16', GPU), {'.plan': plan})
+    return model
 
 
 class _Shift(torch.nn.Module):
@@ -47,3 +81,22 @@ def test_what_a_captured_graph_reads_lives_as_long_as_the_graph() -> None:
     assert table() is not None
     del captured
     assert table() is None
+
+
+def test_auto_passes_over_a_plan_that_does_not_load_and_a_wish_for_it_is_refused(
+    model: Model, tensorrt: MagicMock
+) -> None:
+    runtime = tensorrt.Runtime.return_value
+    runtime.deserialize_cuda_engine.return_value = None
+    chosen = build_engine(model, EngineRequest())
+    assert chosen.engine.name == 'torch'
+    assert 'not tensorrt: TensorRT cannot load tiny.tensorrt-float16.plan' in chosen.reason
+    with pytest.raises(DeviceError, match='TensorRT cannot load tiny'):
+        build_engine(model, EngineRequest(engine='tensorrt'))
+
+
+def test_a_plan_without_room_to_run_is_refused(model: Model, tensorrt: MagicMock) -> None:
+    engine = tensorrt.Runtime.return_value.deserialize_cuda_engine.return_value
+    engine.create_execution_context.return_value = None
+    with pytest.raises(DeviceError, match=r'cannot run tiny.*: the GPU may have too little mem'):
+        build_engine(model, EngineRequest(engine='tensorrt'))

@@ -2,7 +2,7 @@
 """Choose the engine of a model and say why; an explicit wish is obeyed or refused.
 
 ``auto`` prefers TensorRT to PyTorch on a GPU and OpenVINO to PyTorch on a CPU, if they are
-installed; TensorRT only with a plan that was exported for this GPU.
+installed and load; TensorRT only with a plan that was exported for this GPU.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def build_engine(model: Model, request: EngineRequest) -> ChosenEngine:
     for name in _PREFERENCE[device.type]:
         try:
             engine, reason = _build(name, model, device, request)
-        except _Unusable as err:
+        except (_Unusable, DeviceError) as err:
             reasons.append(f'not {name}: {err}')
             continue
         reasons += [
@@ -124,7 +124,8 @@ def build_engine(model: Model, request: EngineRequest) -> ChosenEngine:
             reason,
         ]
         return ChosenEngine(engine=engine, device=device, reason='; '.join(reasons))
-    raise DeviceError(f'no engine has {request.precision} here: {"; ".join(reasons[1:])}')
+    does = 'works' if request.precision == 'auto' else f'has {request.precision}'
+    raise DeviceError(f'no engine {does} here: {"; ".join(reasons[1:])}')
 
 
 def _build(

@@ -95,6 +95,8 @@ def _network(plan: Path, shape: torch.Size, device: torch.device) -> Network:
     if engine is None:
         raise DeviceError(f'TensorRT cannot load {plan.name}: export the model again')
     context = engine.create_execution_context()
+    if context is None:
+        raise DeviceError(f'TensorRT cannot run {plan.name}: the GPU may have too little memory')
     batch, _, height, width = shape
 
     def run(image: torch.Tensor) -> torch.Tensor:
