@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import sys
 import weakref
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import DEFAULT, MagicMock
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from monodepth2_ros.inference.engines import choice
 from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.engines.cuda_graph import CapturedProgram
 from monodepth2_ros.inference.engines.files import write_engine_file
-from monodepth2_ros.inference.engines.tensorrt import plan_record
+from monodepth2_ros.inference.engines.tensorrt import TensorRtEngine, build_plan, plan_record
 from monodepth2_ros.model_file import Model, load_model
 
 CPU = torch.device('cpu')
@@ -28,14 +29,26 @@ GPU = torch.device('cuda', 1)
 
 
 @pytest.fixture(autouse=True)
-def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams and graphs that do nothing."""
+def current(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """The GPU in use, if one was chosen; streams and graphs that do nothing."""
+    devices: list[torch.device] = []
+
+    @contextmanager
+    def use(device: torch.device) -> Iterator[None]:
+        devices.append(device)
+        try:
+            yield
+        finally:
+            devices.pop()
+
+    monkeypatch.setattr(torch.cuda, 'device', use)
     stream = SimpleNamespace(synchronize=lambda: None)
     monkeypatch.setattr(torch.cuda, 'Stream', lambda device: stream)
     monkeypatch.setattr(torch.cuda, 'CUDAGraph', SimpleNamespace)
     monkeypatch.setattr(torch.cuda, 'stream', nullcontext)
     monkeypatch.setattr(torch.cuda, 'graph', lambda graph, **options: nullcontext())
     monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor)
+    return devices
 
 
 @pytest.fixture
@@ -100,3 +113,31 @@ def test_a_plan_without_room_to_run_is_refused(model: Model, tensorrt: MagicMock
     engine.create_execution_context.return_value = None
     with pytest.raises(DeviceError, match=r'cannot run tiny.*: the GPU may have too little mem'):
         build_engine(model, EngineRequest(engine='tensorrt'))
+
+
+def test_a_plan_is_built_and_loaded_on_the_gpu_that_was_named(
+    model: Model,
+    tensorrt: MagicMock,
+    current: list[torch.device],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[list[torch.device]] = []
+
+    def note(*_: object) -> object:
+        used.append(list(current))
+        return DEFAULT
+
+    builder, runtime = tensorrt.Builder.return_value, tensorrt.Runtime.return_value
+    engine = runtime.deserialize_cuda_engine.return_value
+    builder.build_serialized_network.return_value = b'a plan'
+    for call in (
+        *(tensorrt.Builder, builder.build_serialized_network, tensorrt.Runtime),
+        *(runtime.deserialize_cuda_engine, engine.create_execution_context),
+    ):
+        call.side_effect = note
+    monkeypatch.setattr('monodepth2_ros.inference.engines.program.on_device', MagicMock())
+    plan = tmp_path / 'tiny.plan'
+    build_plan(model.path, plan, GPU)
+    TensorRtEngine(model, plan, GPU, precision='float16')
+    assert used == 5 * [[GPU]]

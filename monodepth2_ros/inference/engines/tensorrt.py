@@ -53,21 +53,23 @@ def plan_record(model: Model, precision: str, device: torch.device) -> EngineRec
     )
 
 
-def build_plan(onnx: Path, target: Path) -> None:
-    """Build a plan for this GPU; the types of the ONNX model decide the arithmetic.
+def build_plan(onnx: Path, target: Path, device: torch.device) -> None:
+    """Build a plan for a GPU; the types of the ONNX model decide the arithmetic.
 
     Raises:
         DeviceError: TensorRT is missing, or cannot build this network.
     """
     tensorrt = load_tensorrt()
-    logger = tensorrt.Logger(tensorrt.Logger.WARNING)
-    builder = tensorrt.Builder(logger)
-    strongly_typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = builder.create_network(strongly_typed)
-    parser = tensorrt.OnnxParser(network, logger)
-    if not parser.parse(onnx.read_bytes()):
-        raise DeviceError(f'TensorRT cannot read this network: {parser.get_error(0)}')
-    plan = builder.build_serialized_network(network, builder.create_builder_config())
+    # TensorRT times kernels on the current GPU.
+    with torch.cuda.device(device):
+        logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+        builder = tensorrt.Builder(logger)
+        strongly_typed = 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        network = builder.create_network(strongly_typed)
+        parser = tensorrt.OnnxParser(network, logger)
+        if not parser.parse(onnx.read_bytes()):
+            raise DeviceError(f'TensorRT cannot read this network: {parser.get_error(0)}')
+        plan = builder.build_serialized_network(network, builder.create_builder_config())
     if plan is None:
         raise DeviceError('TensorRT cannot build this network; its own messages stand above')
     target.write_bytes(memoryview(plan))
@@ -90,11 +92,13 @@ class TensorRtEngine(ProgramEngine):
 def _network(plan: Path, shape: torch.Size, device: torch.device) -> Network:
     """The plan as a function of tensors on the GPU, which are named as the export names them."""
     tensorrt = load_tensorrt()
-    runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.WARNING))
-    engine = runtime.deserialize_cuda_engine(plan.read_bytes())
-    if engine is None:
-        raise DeviceError(f'TensorRT cannot load {plan.name}: export the model again')
-    context = engine.create_execution_context()
+    # TensorRT loads to the current GPU.
+    with torch.cuda.device(device):
+        runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.WARNING))
+        engine = runtime.deserialize_cuda_engine(plan.read_bytes())
+        if engine is None:
+            raise DeviceError(f'TensorRT cannot load {plan.name}: export the model again')
+        context = engine.create_execution_context()
     if context is None:
         raise DeviceError(f'TensorRT cannot run {plan.name}: the GPU may have too little memory')
     batch, _, height, width = shape

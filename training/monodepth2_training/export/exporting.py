@@ -177,7 +177,7 @@ def _make_tensorrt(model: Model, precision: str, frames: ExportFrames, folder: P
     device, _ = choose_device('cuda')
     network, plan = folder / 'network.onnx', folder / f'network{tensorrt.SUFFIX}'
     write_onnx(model, network, dtype=getattr(torch, precision))
-    tensorrt.build_plan(network, plan)
+    tensorrt.build_plan(network, plan, device)
     engine = TensorRtEngine(model, plan, device, precision=precision)
     return {tensorrt.SUFFIX: plan}, engine, tensorrt.plan_record(model, precision, device)
 
