@@ -141,3 +141,13 @@ def test_a_plan_is_built_and_loaded_on_the_gpu_that_was_named(
     build_plan(model.path, plan, GPU)
     TensorRtEngine(model, plan, GPU, precision='float16')
     assert used == 5 * [[GPU]]
+
+
+def test_a_plan_in_float32_has_no_tensor_float_32(tensorrt: MagicMock, tmp_path: Path) -> None:
+    builder, network = tensorrt.Builder.return_value, tmp_path / 'network.onnx'
+    builder.build_serialized_network.return_value = b'a plan'
+    network.write_bytes(b'a network')
+    build_plan(network, tmp_path / 'tiny.plan', GPU)
+    config = builder.create_builder_config.return_value
+    config.clear_flag.assert_called_once_with(tensorrt.BuilderFlag.TF32)
+    assert builder.build_serialized_network.call_args.args[1] is config

@@ -69,7 +69,10 @@ def build_plan(onnx: Path, target: Path, device: torch.device) -> None:
         parser = tensorrt.OnnxParser(network, logger)
         if not parser.parse(onnx.read_bytes()):
             raise DeviceError(f'TensorRT cannot read this network: {parser.get_error(0)}')
-        plan = builder.build_serialized_network(network, builder.create_builder_config())
+        config = builder.create_builder_config()
+        # float32 is exact in every engine.
+        config.clear_flag(tensorrt.BuilderFlag.TF32)
+        plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise DeviceError('TensorRT cannot build this network; its own messages stand above')
     target.write_bytes(memoryview(plan))
