@@ -44,7 +44,7 @@ def current(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
     monkeypatch.setattr(torch.cuda, 'device', use)
     stream = SimpleNamespace(synchronize=lambda: None)
     monkeypatch.setattr(torch.cuda, 'Stream', lambda device: stream)
-    monkeypatch.setattr(torch.cuda, 'CUDAGraph', SimpleNamespace)
+    monkeypatch.setattr(torch.cuda, 'CUDAGraph', MagicMock())
     monkeypatch.setattr(torch.cuda, 'stream', nullcontext)
     monkeypatch.setattr(torch.cuda, 'graph', lambda graph, **options: nullcontext())
     monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor)
@@ -94,6 +94,21 @@ def test_what_a_captured_graph_reads_lives_as_long_as_the_graph() -> None:
     assert table() is not None
     del captured
     assert table() is None
+
+
+def test_capture_and_replay_leave_other_gpus_alone(
+    current: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[list[torch.device]] = []
+
+    def note(*_: object, **__: object) -> nullcontext[None]:
+        used.append(list(current))
+        return nullcontext()
+
+    monkeypatch.setattr(torch.cuda, 'stream', note)
+    monkeypatch.setattr(torch.cuda, 'graph', note)
+    CapturedProgram(_Shift(), (torch.zeros(2),), CPU)(torch.zeros(2))
+    assert used == 3 * [[CPU]]
 
 
 def test_auto_passes_over_a_plan_that_does_not_load_and_a_wish_for_it_is_refused(

@@ -237,7 +237,7 @@ def test_without_a_gpu_auto_takes_the_cpu_with_the_reason_and_cuda_is_refused_wi
 
 @pytest.fixture
 def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_module, 'missing_cuda_reason', lambda: '')
+    monkeypatch.setattr(device_module, 'missing_cuda_reason', lambda index=0: '')
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     monkeypatch.setattr(torch.cuda, 'get_device_name', lambda index: f'GPU {index}')
     monkeypatch.setattr(
@@ -267,6 +267,22 @@ def test_precision_auto_takes_bfloat16_on_gpus_that_multiply_it(
     monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (7, 5))
     assert choose_precision('auto', gpu)[0] == torch.float32
     assert choose_precision('bfloat16', gpu)[0] == torch.bfloat16
+
+
+def test_a_full_first_gpu_does_not_keep_the_second_from_being_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def zeros(size: int, device: torch.device) -> torch.Tensor:
+        if not device.index:
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory.')
+        return torch.ones(size)
+
+    monkeypatch.setattr(torch, 'zeros', zeros)
+    monkeypatch.setattr(torch.version, 'cuda', '13.0')
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    assert choose_device('cuda:1')[0] == torch.device('cuda', 1)
+    with pytest.raises(DeviceError, match="'cuda:0' cannot be used: CUDA out of memory"):
+        choose_device('cuda:0')
 
 
 def test_a_torch_without_cuda_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,17 +37,21 @@ class CapturedProgram:
             device: a CUDA device.
         """
         open_stream: Callable[..., Any] = torch.cuda.Stream
-        self._stream = open_stream(device)
+        self._device, self._stream = device, open_stream(device)
         self._given = [torch.empty_like(each).pin_memory().copy_(each) for each in example]
         inputs = [torch.empty_like(each, device=device) for each in example]
-        with torch.cuda.stream(self._stream):
+        # Streams and graphs touch the current GPU, too: another one may have no memory for that.
+        with torch.cuda.device(device), torch.cuda.stream(self._stream):
             for _ in range(_WARM_UPS):
                 outputs = _copied_run(program, self._given, inputs)
         self._stream.synchronize()
         self._results = [torch.empty_like(each, device='cpu').pin_memory() for each in outputs]
         self._graph = torch.cuda.CUDAGraph()
         # Another thread's calls, such as a diagnostic's look at free memory, may go on meanwhile.
-        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode='thread_local'):
+        with (
+            torch.cuda.device(device),
+            torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode='thread_local'),
+        ):
             self._outputs = _copied_run(program, self._given, inputs)
             for result, output in zip(self._results, self._outputs, strict=True):
                 result.copy_(output, non_blocking=True)
@@ -59,7 +63,7 @@ class CapturedProgram:
         """Run; the results, on the host, are valid until the next call."""
         for place, each in zip(self._given, given, strict=True):
             place.copy_(each)
-        with torch.cuda.stream(self._stream):
+        with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
             self._graph.replay()
         self._stream.synchronize()
         return tuple(self._results)

@@ -37,12 +37,12 @@ def choose_device(request: str) -> tuple[torch.device, str]:
     return torch.device('cuda', 0), f'a GPU was found: {torch.cuda.get_device_name(0)}'
 
 
-def missing_cuda_reason() -> str:
-    """Why torch cannot use a GPU, in its own words; empty if it can."""
+def missing_cuda_reason(index: int = 0) -> str:
+    """Why torch cannot use the GPU of that number, in its own words; empty if it can."""
     if torch.version.cuda is None:
         return f'torch {torch.__version__} is built without CUDA'
     try:
-        torch.zeros(1, device='cuda')
+        torch.zeros(1, device=torch.device('cuda', index))
     except (RuntimeError, AssertionError) as err:
         return str(err).splitlines()[0]
     return ''
@@ -88,15 +88,15 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 def _explicit_cuda(request: str, index: int) -> tuple[torch.device, str]:
     """The GPU of that number, or a refusal."""
-    missing = missing_cuda_reason()
+    count = torch.cuda.device_count()
+    if 0 < count <= index:
+        raise DeviceError(
+            f"device '{request}' does not exist: this machine has cuda:0 to cuda:{count - 1}"
+        )
+    missing = missing_cuda_reason(index)
     if missing:
         raise DeviceError(
             f"device '{request}' cannot be used: {missing}; use device 'cpu' or 'auto', or check "
             'the driver with nvidia-smi'
-        )
-    if index >= torch.cuda.device_count():
-        raise DeviceError(
-            f"device '{request}' does not exist: this machine has cuda:0 to "
-            f'cuda:{torch.cuda.device_count() - 1}'
         )
     return torch.device('cuda', index), f"'{request}' was asked for"
