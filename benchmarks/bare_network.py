@@ -15,7 +15,7 @@ from statistics import mean
 os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 import torch
-from plain_network import run_plainly
+from plain_network import plain_arithmetic, run_plainly
 from side_by_side import take_turns
 
 from monodepth2_ros.inference.estimator import DepthEstimator
@@ -44,6 +44,7 @@ def main() -> None:
         'engine': estimator.engine.name,
         'device': estimator.engine.device_name,
         'reason': estimator.device_reason,
+        'plain_arithmetic': plain_arithmetic(torch.device(estimator.device)),
     }
     print(json.dumps(taken | about), flush=True)
     os._exit(0)

@@ -5,10 +5,11 @@
     .venv/bin/python benchmarks/engines.py --rounds 50 --busy
 
 Prints a Markdown table. *Plain* is what every Python program does that has only read the paper's
-code: float32, eager, all four scales. The engines take turns, so that other work on the machine
-hits all of them; read the ratios. ``--busy`` measures once more beside a process that keeps every
-core busy. Without ``--model`` a ResNet-18 at 640x192 with random weights is measured. Exports are
-made in a temporary folder; ``--no-compile`` leaves out the one that takes half a minute.
+code: float32 (on a GPU with TF32, as PyTorch has it), eager, all four scales. The engines take
+turns, so that other work on the machine hits all of them; read the ratios. ``--busy`` measures
+once more beside a process that keeps every core busy. Without ``--model`` a ResNet-18 at 640x192
+with random weights is measured. Exports are made in a temporary folder; ``--no-compile`` leaves
+out the one that takes half a minute.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ os.environ.setdefault('GOMP_SPINCOUNT', '10000')
 
 import torch
 from live_report import machine
-from plain_network import run_plainly
+from plain_network import plain_arithmetic, run_plainly
 from random_model import export_for_speed, write_random_model
 from side_by_side import Times, busy_cores, take_turns
 
 from monodepth2_ros.errors import Monodepth2Error
 from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
+from monodepth2_ros.inference.engines.device import choose_device
 from monodepth2_ros.inference.engines.network import example_image
 from monodepth2_ros.model_file import Model, load_model
 
@@ -80,12 +82,16 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument('--model', type=Path, help='model file')
     parser.add_argument('--rounds', type=int, default=50)
-    parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
+    parser.add_argument('--device', default='cpu', type=_device, help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0: as the node')
     parser.add_argument('--busy', action='store_true', help='also beside busy processes')
     parser.add_argument('--no-compile', action='store_true', help='leave out the compiled one')
     parser.add_argument('--out', type=Path, help='folder in which to write engines.md, too')
     return parser.parse_args(argv)
+
+
+def _device(request: str) -> torch.device:
+    return choose_device(request)[0]
 
 
 def _model(path: Path | None, folder: Path) -> Model:
@@ -100,8 +106,9 @@ def _model(path: Path | None, folder: Path) -> Model:
 def _candidates(model: Model, args: argparse.Namespace) -> Iterator[Candidate]:
     """The plain way, and every engine that this machine has; says why others are left out."""
     net = copy.deepcopy(model.depth_net).eval().to(args.device)
-    yield Candidate(name='plain: torch float32, eager, four scales', run=partial(run_plainly, net))
-    for name in _CPU if args.device == 'cpu' else _GPU:
+    plain = f'plain: torch {plain_arithmetic(args.device)}, eager, four scales'
+    yield Candidate(name=plain, run=partial(run_plainly, net))
+    for name in _CPU if args.device.type == 'cpu' else _GPU:
         if args.no_compile and name.endswith('compiled'):
             continue
         try:
@@ -116,7 +123,7 @@ def _engine(name: str, model: Model, args: argparse.Namespace) -> Candidate:
     if compiled or library == 'tensorrt' or precision == 'int8':
         export_for_speed(model.path, library, precision)
     wish = EngineRequest(
-        engine=library, device=args.device, precision=precision, threads=args.threads
+        engine=library, device=str(args.device), precision=precision, threads=args.threads
     )
     engine = build_engine(model, wish).engine
     return Candidate(name=f'{engine.name}, {engine.device_name}', run=engine.infer)

@@ -84,15 +84,17 @@ def write(results: Results, out: Path) -> Path:
 
 
 def _head(results: Results) -> str:
+    where = f'; networks on {results.bare["device"]}' if results.bare else ''
     return (
         '# The whole node, live\n\n'
-        f'`{results.command}`\n\n{machine()}\n\n'
+        f'`{results.command}`\n\n{machine()}{where}\n\n'
         f'{results.model}; depth at the size of the image, cloud at stride 2 with 16 bytes a '
         'point, no picture. Times run from the stamp of an image in one process to the '
         'arrival of the last answer there, through DDS with the Fast DDS profile. *Plain* is '
-        '`plain_node.py`: eager float32 at four scales, conversion as by cv_bridge, a structured '
-        'array for each cloud. *Echo* computes nothing: it is the transport alone. CPU is the '
-        "node's process, all threads. Read ratios: the milliseconds are of this machine.\n"
+        '`plain_node.py`: eager float32 at four scales (on a GPU with TF32, as PyTorch has it), '
+        'conversion as by cv_bridge, a structured array for each cloud. *Echo* computes nothing: '
+        "it is the transport alone. CPU is the node's process, all threads. Read ratios: the "
+        'milliseconds are of this machine.\n'
     )
 
 
@@ -108,7 +110,7 @@ def _bare_table(results: Results) -> str:
     rows = [
         (name, f'{each["p50_ms"]:.1f}', f'{each["p90_ms"]:.1f}', f'{each["cpu_ms"]:.1f}', times)
         for name, each, times in (
-            ('eager float32, four scales', plain, '1'),
+            (f'eager {bare["plain_arithmetic"]}, four scales', plain, '1'),
             (bare['engine'], best, f'**{plain["p50_ms"] / best["p50_ms"]:.1f}**'),
         )
     ]

@@ -8,8 +8,13 @@ import torch
 from monodepth2_ros.networks.depth_net import DepthNet
 
 
+def plain_arithmetic(device: torch.device) -> str:
+    """What PyTorch computes in unless told otherwise, in words."""
+    return 'float32 (TF32 allowed)' if device.type == 'cuda' else 'float32'
+
+
 def run_plainly(net: DepthNet, image: torch.Tensor) -> list[torch.Tensor]:
-    """Run a network in float32, eager, at all four scales.
+    """Run a network in ``plain_arithmetic``, eager, at all four scales.
 
     Args:
         net: in evaluation mode, on any device.

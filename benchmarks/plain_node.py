@@ -3,7 +3,8 @@
 
 As the Python nodes of the field do it: one callback that does everything; the picture through
 NumPy and OpenCV as cv_bridge converts it; a resize by PIL; the whole network in float32, all four
-scales, eager; depth upsampled by torch; a structured array of points for each frame.
+scales, eager; depth upsampled by torch; a structured array of points for each frame. On a GPU,
+PyTorch's defaults stand, so that TF32 is allowed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from std_msgs.msg import Header
 from torch.nn import functional
 
+from monodepth2_ros.inference.engines.device import choose_device
 from monodepth2_ros.model_file import load_model
 
 _STRIDE = 2
@@ -34,9 +36,9 @@ _POINT = np.dtype([('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4')])
 class PlainNode(Node):
     """Depth and cloud of each image, in the callback."""
 
-    def __init__(self, model: str, *, jpeg: bool) -> None:
+    def __init__(self, model: str, device: torch.device, *, jpeg: bool) -> None:
         super().__init__('plain_node')
-        self._net = load_model(model).depth_net.eval()
+        self._net, self._device = load_model(model).depth_net.eval().to(device), device
         config = self._net.config
         self._size = config.width, config.height
         self._k: NDArray[np.float64] | None = None
@@ -63,13 +65,14 @@ class PlainNode(Node):
     def _answer(self, rgb: NDArray[np.uint8], header: Header) -> None:
         height, width = rgb.shape[:2]
         small = Picture.fromarray(rgb).resize(self._size, Picture.Resampling.LANCZOS)
-        image = torch.from_numpy(np.array(small)).permute(2, 0, 1)[None].float() / 255.0
+        image = torch.from_numpy(np.array(small)).to(self._device)
+        image = image.permute(2, 0, 1)[None].float() / 255.0
         with torch.no_grad():
             disparity = self._net(image)[0]
             disparity = functional.interpolate(
                 disparity, (height, width), mode='bilinear', align_corners=False
             )
-        depth = 1.0 / (0.01 + 9.99 * disparity[0, 0].numpy())
+        depth = 1.0 / (0.01 + 9.99 * disparity[0, 0].cpu().numpy())
         message = Image(header=header, height=height, width=width, encoding='32FC1')
         message.step = 4 * width
         message.data = depth.astype(np.float32).tobytes()
@@ -104,10 +107,11 @@ class PlainNode(Node):
 
 
 def main() -> None:
-    """Run until stopped: plain_node.py MODEL [jpeg]."""
+    """Run until stopped: plain_node.py MODEL DEVICE [jpeg]."""
+    device, _ = choose_device(sys.argv[2])
     rclpy.init()
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-        rclpy.spin(PlainNode(sys.argv[1], jpeg='jpeg' in sys.argv[2:]))
+        rclpy.spin(PlainNode(sys.argv[1], device, jpeg='jpeg' in sys.argv[3:]))
 
 
 if __name__ == '__main__':

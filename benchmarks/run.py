@@ -78,6 +78,8 @@ def _arguments() -> argparse.Namespace:
     args = parser.parse_args()
     args.frames = args.frames or (20 if args.quick else 300)
     args.sizes = args.sizes or (_SIZES[1:3] if args.quick else _SIZES)
+    if args.engine == 'openvino' and args.device == 'auto':
+        args.device = 'cpu'  # The plain node, too, where the depth node will run.
     if args.quick:
         args.modes = [mode for mode in args.modes if mode != 'engines']
     return args
@@ -104,8 +106,10 @@ class Bench:
 
     def engines(self) -> None:
         """Every engine, by its own benchmark and to its own page."""
-        path = ROOT / 'benchmarks' / 'engines.py'
-        command = [sys.executable, str(path), '--model', self._model, '--out', str(self._args.out)]
+        args = self._args
+        command = [sys.executable, str(ROOT / 'benchmarks' / 'engines.py')]
+        command += ['--model', self._model, '--out', str(args.out)]
+        command += ['--device', args.device, '--threads', str(args.threads)]
         subprocess.run(command, check=False)
 
     def nodes(self) -> None:
@@ -189,11 +193,11 @@ class Bench:
 
     def _command(self, name: str, *, jpeg: bool) -> list[str]:
         here, kind = ROOT / 'benchmarks', ['jpeg'] if jpeg else []
+        args = self._args
         if name == 'plain':
-            return [str(here / 'plain_node.py'), self._model, *kind]
+            return [str(here / 'plain_node.py'), self._model, args.device, *kind]
         if name == 'echo':
             return [str(here / 'echo_node.py'), *kind]
-        args = self._args
         values = {
             'model': self._model,
             'image_transport': 'compressed' if jpeg else 'raw',
