@@ -2,7 +2,7 @@
 """Runs the depth network in TensorRT, from a plan that was built on this very GPU.
 
 Building tries out kernels for a minute or more, so that it is left to ``monodepth2 export --format
-tensorrt``; the node only loads what that made. Needs TensorRT 10 with its Python package.
+tensorrt``; the node only loads what that made. Needs TensorRT 10 or 11 with its Python package.
 """
 
 from __future__ import annotations
