@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from monodepth2_training.data import guards
+from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import FrameRecord, open_writer
 from monodepth2_training.data.guards import check_store
 from monodepth2_training.data.store_document import Progress, StoredCamera, StoreDocument
+from support.moving_bag import START_NS, message, picture, write_moving_bag
 
 from monodepth2_ros.errors import CalibrationError
 from monodepth2_ros.geometry.camera import CameraCalibration, PinholeCamera
@@ -31,6 +33,7 @@ def _store(
     tally: dict[str, int] | None = None,
     size: tuple[int, int] = (64, 32),
     second_late_ns: int | None = None,
+    parts: int = 1,
     **fields: float,
 ) -> FrameStore:
     motion = motion if motion is not None else [0.015] * 30
@@ -54,15 +57,17 @@ def _store(
         progress=Progress(frames=(0,) * len(late_ns)),
     )
     with open_writer(folder, document, afresh=True) as writer:
-        for (number, later_ns), (index, moved) in product(enumerate(late_ns), enumerate(motion)):
+        for (number, later_ns), part, (index, moved) in product(
+            enumerate(late_ns), range(parts), enumerate(motion)
+        ):
             record = FrameRecord(
                 stamp_ns=index * 10**8 + later_ns,
-                part=0,
+                part=part,
                 motion=float('nan') if index == 0 else moved,
                 **{'brightness': 0.5, 'clipped': 0.01, **fields},
             )
             writer.append(number, np.zeros((1, height, width), np.uint8), record)
-        count = len(motion)
+        count = parts * len(motion)
         progress = Progress(
             frames=(count,) * len(late_ns), tally=tally or {'stored': count}, complete=True
         )
@@ -140,6 +145,41 @@ def test_a_pair_may_be_a_little_apart_while_it_hardly_moves(tmp_path: Path) -> N
     assert (
         check_store(_store(tmp_path / 'slow', motion=[0.006] * 30, second_late_ns=3 * 10**7)) == ()
     )
+
+
+def _overlaps(store: FrameStore) -> list[str]:
+    return [found.what for found in check_store(store) if 'overlap' in found.what]
+
+
+def test_a_bag_and_a_piece_of_it_overlap(tmp_path: Path) -> None:
+    bags = [write_moving_bag(tmp_path / str(count), frames=count) for count in (20, 8)]
+    settings = ExtractionSettings(width=64, height=32)
+    (found,) = _overlaps(extract(bags, tmp_path / 'store', settings))
+    assert found.startswith('/camera: 8 pictures are there twice')
+
+
+def test_drives_that_begin_at_the_same_time_do_not_overlap(tmp_path: Path) -> None:
+    stamps_ns = [START_NS + index * 10**8 for index in range(20)]
+    others = {
+        index: message(picture(40 + index), 'mono8', stamp_ns)
+        for index, stamp_ns in enumerate(stamps_ns)
+    }
+    bags = [
+        write_moving_bag(tmp_path / 'one', frames=20),
+        write_moving_bag(tmp_path / 'other', frames=20, replaced=others),
+    ]
+    store = extract(bags, tmp_path / 'store', ExtractionSettings(width=64, height=32))
+    stamps = [set(store.frames(0).stamps_ns[store.frames(0).part == part]) for part in (0, 1)]
+    assert stamps[0] == stamps[1] == set(stamps_ns)
+    assert _overlaps(store) == []
+
+
+def test_pictures_that_only_look_alike_do_not_overlap(tmp_path: Path) -> None:
+    store = _store(tmp_path / 's', parts=2)
+    assert len(_overlaps(store)) == 1
+    pictures = [np.full((3, 32, 64), index, np.uint8) for index in range(60)]
+    store.image = lambda camera, index: pictures[index]  # type: ignore[method-assign]
+    assert _overlaps(store) == []
 
 
 def test_errors_come_before_warnings(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ _LEAST_FOCAL_PER_WIDTH, _MOST_FOCAL_PER_WIDTH = 0.2, 4.0
 _LEAST_SHARE_USED = 0.95
 _MOST_SQUEEZE = 1.5
 _MOST_PAIR_MOTION = 0.002
+_FEW_PICTURES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ def check_store(store: FrameStore, *, batch_size: int = 12) -> tuple[Finding, ..
         findings += _count(camera.name, table, batch_size)
         findings += _motion(camera.name, table)
         findings += _exposure(camera.name, table)
+        findings += _overlap(store, number)
     if is_stereo_pair(store.cameras):
         for left in range(0, len(store.cameras), 2):
             findings += _pair(store, left)
@@ -205,6 +207,41 @@ def _exposure(name: str, table: FrameTable) -> list[Finding]:
             fix=f'set a {wanted} exposure, or let the camera choose it',
         )
     ]
+
+
+def _overlap(store: FrameStore, number: int) -> list[Finding]:
+    """Judge whether recordings share pictures, by the pixels of a few that look alike."""
+    if store.is_generated:
+        return []
+    twins = _twins(store.frames(number))
+    few = twins[:: len(twins) // _FEW_PICTURES + 1]
+    images = ((store.image(number, one), store.image(number, other)) for one, other in few)
+    if not any(np.array_equal(one, other) for one, other in images):
+        return []
+    return [
+        Finding(
+            severity='warning',
+            what=f'{store.cameras[number].name}: {len(twins)} pictures are there twice, with one '
+            'stamp and the same pixels: recordings overlap, and validation may see what was '
+            'trained on',
+            fix='name each recording only once, and of those that overlap only one',
+        )
+    ]
+
+
+def _twins(table: FrameTable) -> list[tuple[int, int]]:
+    """Pictures in different parts with one stamp, of one brightness and as much clipping.
+
+    Stamps alone prove nothing: those of simulated drives all begin alike.
+    """
+    seen: dict[tuple[int, float, float], int] = {}
+    looks = (table.stamps_ns, table.brightness, table.clipped)
+    twins = []
+    for index, look in enumerate(zip(*(column.tolist() for column in looks), strict=True)):
+        before = seen.setdefault(look, index)
+        if table.part[before] != table.part[index]:
+            twins.append((before, index))
+    return twins
 
 
 def _pair(store: FrameStore, left: int) -> list[Finding]:
