@@ -7,7 +7,9 @@ the recording, unless RViz is open.
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -22,8 +24,9 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage
 
-from monodepth2_ros.recordings import cdr, choose_camera, open_recording
+from monodepth2_ros.errors import ConfigError
 
 LAUNCH_FOLDER = Path(__file__).parent
 CAMERA_NAMESPACE = '/camera'
@@ -73,19 +76,25 @@ def _text(context: LaunchContext, name: str, default: str | None = None) -> str:
     return LaunchConfiguration(name, default=default).perform(context).strip()
 
 
+def _recorded_camera(context: LaunchContext) -> dict[str, str]:
+    """Ask the installed player, whose Python can read recordings; that of ROS cannot."""
+    player = ExecutableInPackage(package='monodepth2_ros', executable='player_node')
+    command = [player.perform(context), '--camera-of']
+    command += [_text(context, 'recording'), _text(context, 'camera')]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise ConfigError(f'recording and camera do not fit: {done.stderr.strip()}')
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
 def _fit_to_recording(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Choose transport and fixed frame as the recording has them, where the user did not."""
-    camera = _text(context, 'camera')
-    with open_recording(Path(_text(context, 'recording')).expanduser()) as recording:
-        topics = choose_camera(recording, '' if camera == 'auto' else camera)
-        first = next(iter(recording.messages([topics.image])), None)
-    found = {
-        'image_transport': 'compressed' if topics.compressed else 'raw',
-        'rviz_fixed_frame': cdr.header_frame_id(first.data) if first else '',
-    }
-    for name, value in found.items():
+    camera = _recorded_camera(context)
+    arguments = {'image_transport': 'image_transport', 'rviz_fixed_frame': 'frame_id'}
+    for name, key in arguments.items():
         if not _text(context, name, ''):
-            context.launch_configurations[name] = value
+            context.launch_configurations[name] = camera[key]
     return []
 
 

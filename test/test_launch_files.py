@@ -2,7 +2,7 @@
 """The launch files: read as text everywhere, run by the real launch where ROS 2 has it.
 
 The real launch starts stand-ins for the executables, which leave their arguments and environment
-in a file.
+in a file; asked for the camera of a recording, that of the player answers as the player does.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ast
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
@@ -33,6 +34,10 @@ needs_launch = pytest.mark.skipif(
 
 STAND_IN = """#!{python}
 import json, os, pathlib, sys
+if sys.argv[1:2] == ['--camera-of']:
+    sys.path.insert(0, {root!r})
+    from monodepth2_ros.recordings.camera_report import main
+    sys.exit(main(sys.argv[2:]))
 pathlib.Path({out!r}, f'{{os.getpid()}}.json').write_text(
     json.dumps({{'args': sys.argv, 'env': dict(os.environ)}})
 )
@@ -58,6 +63,22 @@ def test_a_launch_file_compiles_and_describes_every_argument(path):
         words = {item.arg: item.value for item in call.keywords}
         assert 'description' in words, name
         assert ast.literal_eval(words['description']).endswith('.'), name
+
+
+@pytest.mark.parametrize('path', [DEPTH, DEMO], ids=lambda path: path.name)
+def test_a_launch_file_needs_nothing_that_the_python_of_ros_lacks(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    imports = plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    own = sorted(name for name in imports if name.startswith('monodepth2_ros'))
+    others = {name.partition('.')[0] for name in imports - set(own)} - sys.stdlib_module_names
+    assert others <= {'ament_index_python', 'launch', 'launch_ros'}
+    program = f'import sys; sys.path.insert(0, {str(LAUNCH_FOLDER.parent)!r})'
+    for name in own:
+        program += f'; import {name}'
+    # Not even what lies in site-packages can be imported.
+    done = subprocess.run([sys.executable, '-I', '-S', '-c', program], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_the_launch_files_take_the_promised_arguments():
@@ -112,7 +133,8 @@ def start(tmp_path, monkeypatch):
         (index / package).touch()
         executable = tmp_path / 'lib' / package / program
         executable.parent.mkdir(parents=True, exist_ok=True)
-        executable.write_text(STAND_IN.format(python=sys.executable, out=str(out)))
+        text = STAND_IN.format(python=sys.executable, out=str(out), root=str(LAUNCH_FOLDER.parent))
+        executable.write_text(text)
         executable.chmod(0o755)
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
     monkeypatch.setenv('ROS_LOG_DIR', str(tmp_path / 'log'))

@@ -27,7 +27,7 @@ from monodepth2_ros.nodes.declaration import read_once
 from monodepth2_ros.nodes.interrupts import ignore_interrupts
 from monodepth2_ros.nodes.message_types import message_class, playing_qos
 from monodepth2_ros.nodes.player_parameters import PlayerParameters
-from monodepth2_ros.recordings import Recording, open_recording
+from monodepth2_ros.recordings import Recording, camera_report, open_recording
 from monodepth2_ros.recordings.playback import Clip, Route, make_clip
 from monodepth2_ros.recordings.progress import Progress, Tally
 from monodepth2_ros.recordings.timeline import Timeline
@@ -37,6 +37,7 @@ _SPIN_FROM_S = 0.005
 _CLOCK_PERIOD_S = 0.01
 _ACK_TIMEOUT_S = 5.0
 _LONE_FRAME_S = 0.1
+_CAMERA_OF = '--camera-of'
 
 
 class PlayerNode(Node):
@@ -239,7 +240,14 @@ def _open(parameters: PlayerParameters) -> Recording:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Play a recording; 0 when it was played, 1 when it or a parameter is bad."""
+    """Play a recording; 0 when it was played, 1 when it or a parameter is bad.
+
+    With ``--camera-of RECORDING [CAMERA]`` nothing is played: a line of JSON says which camera
+    would be.
+    """
+    words = sys.argv if args is None else args
+    if _CAMERA_OF in words[1:2]:
+        return camera_report.main(words[2:])
     rclpy.init(args=args)
     node = None
     try:

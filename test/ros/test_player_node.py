@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -266,9 +267,14 @@ def test_a_stretch_without_messages_is_refused(player, bag):
 
 
 def run_player(*parameters):
-    command = [sys.executable, '-m', 'monodepth2_ros.nodes.player_node', '--ros-args']
+    arguments = ['--ros-args']
     for each in parameters:
-        command += ['-p', each]
+        arguments += ['-p', each]
+    return run_player_with(*arguments)
+
+
+def run_player_with(*arguments):
+    command = [sys.executable, '-m', 'monodepth2_ros.nodes.player_node', *arguments]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -281,6 +287,20 @@ def test_a_bad_recording_ends_the_process_with_one_line(tmp_path):
     assert process.returncode == 1
     assert output.strip().startswith(f'player_node: {tmp_path}/nothing does not exist')
     assert len(output.strip().splitlines()) == 1
+
+
+def test_the_process_says_which_camera_it_would_play(bag):
+    output, _ = run_player_with('--camera-of', str(bag)).communicate(timeout=60)
+    assert json.loads(output) == {
+        'image': '/camera/image_raw',
+        'image_transport': 'raw',
+        'frame_id': 'camera',
+    }
+    process = run_player_with('--camera-of', str(bag), '/rear')
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    reason = f"{bag} has no camera '/rear'; its cameras are: /camera/image_raw"
+    assert output == f'player_node: {reason}\n'
 
 
 def test_interrupts_end_the_process_cleanly(ros_world, bag):
