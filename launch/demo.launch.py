@@ -27,9 +27,12 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage
 
 from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.launch_arguments import number
 
 LAUNCH_FOLDER = Path(__file__).parent
 CAMERA_NAMESPACE = '/camera'
+NUMBERS = {'rate': 'rate', 'start': 'start_s', 'duration': 'duration_s'}
+"""Arguments that are numbers, and the player's parameters for them."""
 LAST_FRAMES_S = 1.5
 """Time that the node gets for what is under way when the recording ends."""
 
@@ -88,19 +91,29 @@ def _recorded_camera(context: LaunchContext) -> dict[str, str]:
     return found
 
 
-def _fit_to_recording(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+def _numbers(context: LaunchContext) -> dict[str, float]:
+    """The player's parameters that are numbers."""
+    return {name: number(key, _text(context, key)) for key, name in NUMBERS.items()}
+
+
+def _prepare(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Refuse bad arguments while nothing runs, and fit the others to the recording."""
+    _numbers(context)
+    _fit_to_recording(context)
+    return []
+
+
+def _fit_to_recording(context: LaunchContext) -> None:
     """Choose transport and fixed frame as the recording has them, where the user did not."""
     camera = _recorded_camera(context)
     arguments = {'image_transport': 'image_transport', 'rviz_fixed_frame': 'frame_id'}
     for name, key in arguments.items():
         if not _text(context, name, ''):
             context.launch_configurations[name] = camera[key]
-    return []
 
 
 def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     texts = ('camera', 'calibration_url', 'stamps')
-    numbers = {'rate': 'rate', 'start_s': 'start', 'duration_s': 'duration'}
     recording = str(Path(_text(context, 'recording')).expanduser())
     end = TimerAction(
         period=LAST_FRAMES_S, actions=[Shutdown(reason='the recording has been played')]
@@ -114,7 +127,7 @@ def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             {
                 'recording': ParameterValue(recording, value_type=str),
                 **{name: ParameterValue(_text(context, name), value_type=str) for name in texts},
-                **{name: float(_text(context, argument)) for name, argument in numbers.items()},
+                **_numbers(context),
                 'loop': _text(context, 'loop') == 'true',
                 'wait_for_subscribers': 1,
             }
@@ -138,7 +151,7 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *ARGUMENTS,
-            OpaqueFunction(function=_fit_to_recording),
+            OpaqueFunction(function=_prepare),
             # Before the player, which needs the Fast DDS profile too.
             depth,
             OpaqueFunction(function=_player),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import evaluate_condition_expression
@@ -19,6 +20,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.launch_arguments import number
 
 CONFIG_FOLDER = Path(__file__).parent.parent / 'config'
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
@@ -233,9 +235,21 @@ def _depth_node(context: LaunchContext, camera: Camera) -> Node:
         ],
         ros_arguments=['--log-level', _text(context, 'log_level')],
         respawn=_is_set(context, 'respawn'),
-        respawn_delay=float(_text(context, 'respawn_delay')),
+        respawn_delay=number('respawn_delay', _text(context, 'respawn_delay')),
         output='screen',
     )
+
+
+def _require_rviz(context: LaunchContext) -> None:
+    """Refuse to begin without RViz: launch would look for it when the nodes run already."""
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError as err:
+        distro = context.environment.get('ROS_DISTRO', '<distro>')
+        raise ConfigError(
+            'rviz:=true needs rviz2, which is not installed: '
+            f'sudo apt install ros-{distro}-rviz2, or leave the argument out'
+        ) from err
 
 
 def _rviz(context: LaunchContext, camera: Camera) -> Node:
@@ -261,6 +275,8 @@ def _rviz(context: LaunchContext, camera: Camera) -> Node:
 def _processes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     cameras = _cameras(context)
     windows = cameras if _is_set(context, 'rviz') else []
+    if windows:
+        _require_rviz(context)
     return [
         *_profile(context),
         *(_depth_node(context, camera) for camera in cameras),

@@ -20,6 +20,9 @@ import numpy as np
 import pytest
 import yaml
 
+from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.launch_arguments import number
+
 LAUNCH_FOLDER = Path(__file__).parent.parent / 'launch'
 CONFIG_FOLDER = LAUNCH_FOLDER.parent / 'config'
 DEPTH = LAUNCH_FOLDER / 'depth.launch.py'
@@ -79,6 +82,13 @@ def test_a_launch_file_needs_nothing_that_the_python_of_ros_lacks(path):
     # Not even what lies in site-packages can be imported.
     done = subprocess.run([sys.executable, '-I', '-S', '-c', program], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_number_among_the_launch_arguments_is_read_or_refused_by_name():
+    assert number('rate', '2') == 2.0
+    for text in ('', 'fast', '1:30', '-1', 'nan', 'inf'):
+        with pytest.raises(ConfigError, match=f'^rate:={text} is no number of 0 or more, as in'):
+            number('rate', text)
 
 
 def test_the_launch_files_take_the_promised_arguments():
@@ -214,10 +224,40 @@ def test_all_cameras_hear_the_odometry_of_their_vehicle(start):
         ({'cameras': 'a,b', 'image': '/x/image'}, 'the same topic for every camera'),
         ({'cameras': 'a,a'}, 'names a camera twice'),
         ({'autostart': 'perhaps'}, 'perhaps'),
+        ({'respawn_delay': 'soon'}, 'respawn_delay:=soon is no number of 0 or more'),
     ],
 )
 def test_a_bad_argument_starts_nothing_and_is_named(start, arguments, text, caplog):
     assert start(DEPTH, **arguments) == []
+    assert text in caplog.text
+
+
+@needs_launch
+@pytest.mark.parametrize('path', [DEPTH, DEMO], ids=lambda path: path.name)
+def test_a_missing_rviz_starts_nothing_and_is_named(start, tmp_path, path, monkeypatch, caplog):
+    (tmp_path / 'share/ament_index/resource_index/packages/rviz2').unlink()
+    monkeypatch.setenv('ROS_DISTRO', 'jazzy')
+    write_compressed_recording(tmp_path / 'drive')
+    recording = {'recording': str(tmp_path / 'drive')} if path == DEMO else {}
+    assert start(path, rviz='true', **recording) == []
+    assert 'sudo apt install ros-jazzy-rviz2' in caplog.text
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('arguments', 'text'),
+    [
+        ({'rate': 'fast'}, 'rate:=fast is no number of 0 or more, as in rate:=2.5'),
+        ({'start': '1:30'}, 'start:=1:30 is no number of 0 or more'),
+        ({'duration': 'nan'}, 'duration:=nan is no number of 0 or more'),
+        ({'camera': '/rear'}, "has no camera '/rear'; its cameras are: /left/image_raw"),
+    ],
+)
+def test_a_bad_argument_of_the_demo_starts_nothing_and_is_named(
+    start, tmp_path, arguments, text, caplog
+):
+    write_compressed_recording(tmp_path / 'drive')
+    assert start(DEMO, recording=str(tmp_path / 'drive'), **arguments) == []
     assert text in caplog.text
 
 
