@@ -2,13 +2,14 @@
 """Plays a recorded drive through depth_node as if the camera were there.
 
 Takes the arguments of depth.launch.py too, but for `image`, `camera_info` and `cameras`. Ends with
-the recording, unless RViz is open.
+the recording, unless RViz is open; where a node fails, at once and with an error.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -17,16 +18,19 @@ from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
     OpaqueFunction,
+    RegisterEventHandler,
     Shutdown,
     TimerAction,
 )
+from launch.event_handlers import OnProcessExit, OnProcessIO
+from launch.events.process import ProcessExited, ProcessIO
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage
 
-from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.errors import ConfigError, Monodepth2Error
 from monodepth2_ros.launch_arguments import number
 
 LAUNCH_FOLDER = Path(__file__).parent
@@ -35,6 +39,8 @@ NUMBERS = {'rate': 'rate', 'start': 'start_s', 'duration': 'duration_s'}
 """Arguments that are numbers, and the player's parameters for them."""
 LAST_FRAMES_S = 1.5
 """Time that the node gets for what is under way when the recording ends."""
+UNUSABLE = re.compile(rb'(configure|activate) failed: .*')
+"""What depth_node logs when it runs on and cannot give depth."""
 
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -86,7 +92,7 @@ def _recorded_camera(context: LaunchContext) -> dict[str, str]:
     command += [_text(context, 'recording'), _text(context, 'camera')]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise ConfigError(f'recording and camera do not fit: {done.stderr.strip()}')
+        raise ConfigError(f'the recording cannot be played: {done.stderr.strip()}')
     found: dict[str, str] = json.loads(done.stdout)
     return found
 
@@ -115,9 +121,6 @@ def _fit_to_recording(context: LaunchContext) -> None:
 def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     texts = ('camera', 'calibration_url', 'stamps')
     recording = str(Path(_text(context, 'recording')).expanduser())
-    end = TimerAction(
-        period=LAST_FRAMES_S, actions=[Shutdown(reason='the recording has been played')]
-    )
     player = Node(
         package='monodepth2_ros',
         executable='player_node',
@@ -133,9 +136,27 @@ def _player(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             }
         ],
         output='screen',
-        on_exit=[] if _text(context, 'rviz') == 'true' else [end],
     )
     return [player]
+
+
+def _end_if_unusable(event: ProcessIO) -> None:
+    found = UNUSABLE.search(event.text)
+    if found:
+        raise Monodepth2Error(f'{event.process_name}: {found[0].decode(errors="replace")}')
+
+
+def _end(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """End with the player, and with an error where a node fails that is not started again."""
+    is_player = event.process_name.startswith('player_node')
+    if context.is_shutdown or (_text(context, 'respawn') == 'true' and not is_player):
+        return []
+    if event.returncode:
+        raise Monodepth2Error(f'{event.process_name} failed with exit code {event.returncode}')
+    if not is_player or _text(context, 'rviz') == 'true':
+        return []
+    played = Shutdown(reason='the recording has been played')
+    return [TimerAction(period=LAST_FRAMES_S, actions=[played])]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -152,6 +173,10 @@ def generate_launch_description() -> LaunchDescription:
         [
             *ARGUMENTS,
             OpaqueFunction(function=_prepare),
+            RegisterEventHandler(OnProcessExit(on_exit=_end)),
+            RegisterEventHandler(
+                OnProcessIO(on_stdout=_end_if_unusable, on_stderr=_end_if_unusable)
+            ),
             # Before the player, which needs the Fast DDS profile too.
             depth,
             OpaqueFunction(function=_player),

@@ -11,6 +11,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,9 +129,25 @@ class Process:
         return dict(rule.split(':=') for rule in self.after('-r'))
 
 
+def run_launch(path: Path, **arguments: str) -> int:
+    """Run a launch file to its end; give its exit code."""
+    from launch import LaunchDescription, LaunchService
+    from launch.actions import IncludeLaunchDescription
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    source = PythonLaunchDescriptionSource(str(path))
+    include = IncludeLaunchDescription(source, launch_arguments=arguments.items())
+    service = LaunchService(noninteractive=True)
+    service.include_launch_description(LaunchDescription([include]))
+    with mock.patch.dict(os.environ):
+        return service.run()
+
+
 @pytest.fixture
 def start(tmp_path, monkeypatch):
     """Run a launch file to its end; give what it started."""
+    # It replaces the root of all loggers: caplog listens to the new one from the test on.
+    importlib.import_module('launch.logging')
     out = tmp_path / 'out'
     out.mkdir()
     for package, program in (
@@ -152,16 +169,7 @@ def start(tmp_path, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
 
     def run(path: Path, **arguments: str) -> list[Process]:
-        from launch import LaunchDescription, LaunchService
-        from launch.actions import IncludeLaunchDescription
-        from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-        source = PythonLaunchDescriptionSource(str(path))
-        include = IncludeLaunchDescription(source, launch_arguments=arguments.items())
-        service = LaunchService(noninteractive=True)
-        service.include_launch_description(LaunchDescription([include]))
-        with mock.patch.dict(os.environ):
-            code = service.run()
+        code = run_launch(path, **arguments)
         started = [Process(file) for file in out.iterdir()]
         for file in out.iterdir():
             file.unlink()
@@ -301,6 +309,31 @@ def test_the_demo_fits_the_node_to_the_recording(start, tmp_path):
     override = yaml.safe_load(Path(node.after('--params-file')[1]).read_text())
     assert override[next(iter(override))]['ros__parameters'] == {'image_transport': 'compressed'}
     assert player.env['FASTRTPS_DEFAULT_PROFILES_FILE'] == node.env[PROFILE_VARIABLES[1]]
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ('program', 'last_words', 'text'),
+    [
+        ('depth_node', "sys.exit('out of memory')", r'depth_node-\d+ failed with exit code 1'),
+        ('player_node', "sys.exit('rate is 0')", r'player_node-\d+ failed with exit code 1'),
+        (
+            'depth_node',
+            "print('[ERROR] configure failed: no such model', flush=True)\ntime.sleep(60)",
+            r'depth_node-\d+: configure failed: no such model',
+        ),
+    ],
+)
+def test_the_demo_ends_with_an_error_that_names_the_node_that_failed(
+    start, tmp_path, program, last_words, text, caplog
+):
+    write_compressed_recording(tmp_path / 'drive')
+    for name in ('depth_node', 'player_node'):
+        executable = tmp_path / 'lib/monodepth2_ros' / name
+        end = last_words if name == program else 'time.sleep(60)'
+        executable.write_text(f'{executable.read_text()}import time\n{end}\n')
+    assert run_launch(DEMO, recording=str(tmp_path / 'drive')) == 1
+    assert re.search(text, caplog.text)
 
 
 def write_compressed_recording(path: Path) -> None:
