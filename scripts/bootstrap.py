@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / '.venv'
@@ -28,6 +29,14 @@ CONSTRAINTS = VENV / 'constraints.txt'
 SOURCES = ('constraints.txt', 'requirements', 'setup.py', 'setup.cfg', 'package.xml')
 FREE_BYTES_NEEDED = 8_000_000_000
 NUMPY1_MARK = '#numpy1 '
+FROM_PYPI = 'PyPI wheels'
+TIED_TO = {
+    'python': 'by another Python',
+    'prefix': 'by a Python in another place',
+    'venv': 'in another place',
+    'ros': 'with another ROS 2',
+}
+"""What a .venv depends on, and what to say of one that was built with another."""
 
 
 class BootstrapError(Exception):
@@ -64,7 +73,7 @@ def bring_up_to_date() -> None:
     """Build, update or leave .venv, by what its stamp says.
 
     Raises:
-        BootstrapError: this machine lacks something, or an installation failed.
+        BootstrapError: this machine lacks something, ROS 2 is another, or an installation failed.
     """
     ros = sourced_ros()
     machine, sources = describe_machine(ros), hash_sources()
@@ -72,10 +81,13 @@ def bring_up_to_date() -> None:
     if built == {'machine': machine, 'sources': sources}:
         return
     started = time.monotonic()
+    changed = [key for key in machine if built and built['machine'].get(key) != machine[key]]
+    if built and changed == ['ros']:
+        refuse_other_ros(built['machine']['ros'])
     check_machine(ros)
-    fresh = built is None or built['machine'] != machine
+    fresh = not built or bool(changed)
     if fresh:
-        create_venv(ros)
+        create_venv(ros, f'was built {TIED_TO[changed[0]]}' if changed else 'is unfinished')
     fill(ros, fresh=fresh)
     STAMP.write_text(json.dumps({'machine': machine, 'sources': sources}, indent=2))
     UNFINISHED.unlink()
@@ -115,13 +127,26 @@ def sourced_ros() -> str | None:
 
 
 def describe_machine(ros: str | None) -> dict[str, str]:
-    """Say what .venv is tied to: moving or changing one of these needs a new one."""
+    """Say what .venv is tied to, by the names in ``TIED_TO``."""
     return {
         'python': sys.version,
         'prefix': sys.base_prefix,
         'venv': str(VENV),
-        'ros': ros or 'PyPI wheels',
+        'ros': ros or FROM_PYPI,
     }
+
+
+def refuse_other_ros(built: str) -> NoReturn:
+    """Leave a .venv alone that works where the ROS 2 that it was built with is sourced.
+
+    Raises:
+        BootstrapError: always.
+    """
+    if built == FROM_PYPI:
+        cause = 'with ROS 2 from PyPI, and this shell has sourced another: use one that has not'
+    else:
+        cause = f'beside ROS 2 {built}, which this shell has not sourced: source it'
+    raise BootstrapError(f'.venv was built {cause}, or run make clean to build it anew')
 
 
 def hash_sources() -> str:
@@ -133,7 +158,7 @@ def hash_sources() -> str:
     return digest.hexdigest()
 
 
-def read_stamp() -> dict[str, object] | None:
+def read_stamp() -> dict[str, Any] | None:
     """Read what a finished .venv was built from; None when there is none or it is half-built."""
     if UNFINISHED.exists() or not PYTHON.exists():
         return None
@@ -141,7 +166,8 @@ def read_stamp() -> dict[str, object] | None:
         stamp = json.loads(STAMP.read_text())
     except (OSError, ValueError):
         return None
-    return stamp if isinstance(stamp, dict) and 'machine' in stamp else None
+    known = isinstance(stamp, dict) and isinstance(stamp.get('machine'), dict)
+    return stamp if known else None
 
 
 def check_machine(ros: str | None) -> None:
@@ -167,8 +193,8 @@ def check_machine(ros: str | None) -> None:
         )
 
 
-def create_venv(ros: str | None) -> None:
-    """Start .venv afresh, beside the sourced ROS 2 or alone.
+def create_venv(ros: str | None, old: str) -> None:
+    """Start .venv afresh, beside the sourced ROS 2 or alone; ``old`` is what ails one before it.
 
     Raises:
         BootstrapError: the folder in the way was not made here, or venv failed.
@@ -176,7 +202,7 @@ def create_venv(ros: str | None) -> None:
     if VENV.exists():
         if not (UNFINISHED.exists() or STAMP.exists()):
             raise BootstrapError(f'{VENV} was not made here: move it away, then run this again')
-        say('removing a .venv that is unfinished or was built for another Python or place')
+        say(f'removing .venv, which {old}')
         shutil.rmtree(VENV)
     beside = f', beside ROS 2 {ros}' if ros else ''
     say(f'creating .venv with Python {platform.python_version()}{beside}')
