@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches hold what the store holds, and every run sees the same ones in the same order."""
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -247,18 +248,30 @@ def test_worker_processes_give_the_same_batches(store: FrameStore) -> None:
 
 
 class _InterruptedDataset(TripletDataset):
-    """Its process is interrupted at every batch, as by Ctrl-C in a terminal."""
+    """Its process gets the signals of Ctrl-C, torchrun and systemd at every batch."""
 
     def __getitems__(self, indices: list[int]) -> TripletBatch:
-        os.kill(os.getpid(), signal.SIGINT)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
         return super().__getitems__(indices)
 
 
-def test_an_interrupt_does_not_end_the_processes_that_read(store: FrameStore) -> None:
+def test_a_signal_to_all_processes_does_not_end_those_that_read(store: FrameStore) -> None:
     samples = make_split(store, mode='mono', settings=TripletSettings()).training
     dataset = _InterruptedDataset(store, samples)
     loader = BatchLoader(dataset, range(len(samples)), batch_size=4, workers=1)
     assert sum(len(batch.target) for batch in loader) == len(samples)
+
+
+def test_the_trainer_ends_those_that_are_left_when_it_exits(store: FrameStore) -> None:
+    samples = make_split(store, mode='mono', settings=TripletSettings()).training
+    before = multiprocessing.active_children()
+    loader = BatchLoader(TripletDataset(store, samples), [0, 1], batch_size=1, workers=1)
+    assert len(list(loader)) == 2
+    (reader,) = set(multiprocessing.active_children()) - set(before)
+    reader.terminate()
+    reader.join(10.0)
+    assert reader.exitcode == 0
 
 
 def test_what_goes_wrong_while_reading_ahead_comes_through(store: FrameStore) -> None:

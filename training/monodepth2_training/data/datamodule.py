@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Thread
 from typing import Any, cast
 
 import numpy as np
@@ -49,7 +52,7 @@ class BatchLoader:
             sampler=sampler,
             num_workers=workers,
             collate_fn=_as_read,
-            worker_init_fn=_leave_interrupts_to_the_trainer,
+            worker_init_fn=partial(_leave_signals_to, os.getpid()),
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
         )
@@ -188,9 +191,18 @@ def _read_ahead(loader: DataLoader[TripletBatch]) -> Iterator[TripletBatch]:
             yield batch
 
 
-def _leave_interrupts_to_the_trainer(worker: int) -> None:
-    """Let Ctrl-C, which all processes of a terminal get, not end those that read."""
+def _leave_signals_to(trainer: int, worker: int) -> None:
+    """Let signals that all processes of a run get, by Ctrl-C or torchrun, not end a reader."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    Thread(target=_end_by, args=(trainer,), daemon=True).start()
+
+
+def _end_by(trainer: int) -> None:
+    """End this reader by a SIGTERM of its trainer, which sends one to what is left at its exit."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != trainer:
+        pass
+    os._exit(0)
 
 
 def _as_read(batch: object) -> TripletBatch:
