@@ -8,6 +8,7 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def split_of(store: FrameStore, mode: str = 'mono', validation: float = 0.2) -> 
     return make_split(store, mode=mode, settings=TripletSettings(validation=validation))
 
 
-def module_of(store: FrameStore, **values: int) -> TripletDataModule:
+def module_of(store: FrameStore, **values: Any) -> TripletDataModule:
     return TripletDataModule(store, split_of(store), **{'batch_size': 4, 'seed': 7, **values})
 
 
@@ -281,6 +282,16 @@ def test_what_goes_wrong_while_reading_ahead_comes_through(store: FrameStore) ->
     assert len([next(batches), next(batches)]) == 2
     with pytest.raises(IndexError):
         next(batches)
+
+
+@pytest.mark.parametrize(('device', 'pinned'), [('cpu', False), ('cuda:1', True)])
+def test_memory_is_pinned_for_a_gpu_alone(
+    store: FrameStore, monkeypatch: pytest.MonkeyPatch, device: str, pinned: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    data = module_of(store, device=torch.device(device))
+    loaders = (data.train_dataloader(), data.val_dataloader())
+    assert [loader._loader.pin_memory for loader in loaders] == [pinned, pinned]
 
 
 def test_processes_of_a_run_take_different_samples(store: FrameStore) -> None:

@@ -262,6 +262,26 @@ def test_a_signal_to_one_of_two_processes_ends_both_alike(
     assert keeper['CheckpointKeeper']['best_value'] == pytest.approx(min(found), rel=1e-5)
 
 
+@pytest.mark.parametrize(('device', 'current'), [('cpu', []), ('auto', ['cuda:1'])])
+def test_a_gpu_becomes_the_current_one_where_it_is_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str, current: list[str]
+) -> None:
+    place = {'RANK': 1, 'LOCAL_RANK': 1, 'WORLD_SIZE': 2, 'LOCAL_WORLD_SIZE': 2}
+    for name, value in (place | {'TORCHELASTIC_RUN_ID': 'run'}).items():
+        monkeypatch.setenv(name, str(value))
+    for name in ('init_process_group', 'destroy_process_group', 'barrier'):
+        monkeypatch.setattr(torch.distributed, name, lambda *_, **__: None)
+    monkeypatch.setattr(
+        'monodepth2_ros.inference.engines.device.choose_device',
+        lambda request: (torch.device(request), 'as in this test'),
+    )
+    found: list[str] = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'set_device', lambda device: found.append(str(device)))
+    assert cli.main(['train', '--out', str(tmp_path / 'none'), '--device', device]) != 0
+    assert found == current
+
+
 def _gradient(config: Any, store: Path, rank: int) -> list[torch.Tensor]:
     """What one of two processes computes in its first step, computed in this one."""
     opened = FrameStore.open(store)

@@ -116,12 +116,16 @@ def _train(
     args: argparse.Namespace, folder: RunFolder, processes: Processes, progress: RunProgress
 ) -> int:
     """Prepare, train and report, in one process of the run."""
+    import torch
+
     from monodepth2_ros.inference.engines.device import choose_device
     from monodepth2_training.config_files import read_config
     from monodepth2_training.data.frame_store import FrameStore
     from monodepth2_training.run.training import train
 
     device, reason = choose_device(_device_request(args.device, processes))
+    if device.type == 'cuda':
+        torch.cuda.set_device(device)
     progress.say(f'training on {device}: {reason}')
     if processes.is_first:
         config = _begin(args, folder)

@@ -28,6 +28,8 @@ __all__ = ['BatchLoader', 'ResumableLoader', 'TripletBatch', 'TripletDataModule'
 
 Floats = NDArray[np.float64]
 
+_CPU = torch.device('cpu')
+
 
 class BatchLoader:
     """Gives the batches of a sampler.
@@ -43,8 +45,9 @@ class BatchLoader:
         *,
         batch_size: int,
         workers: int = 0,
+        device: torch.device = _CPU,
     ) -> None:
-        """Read in ``workers`` processes, or in a thread of this one if 0."""
+        """Read in ``workers`` processes, or in a thread of this one if 0, for a device."""
         self._workers = workers
         self._loader = DataLoader(
             dataset,
@@ -53,7 +56,7 @@ class BatchLoader:
             num_workers=workers,
             collate_fn=_as_read,
             worker_init_fn=partial(_leave_signals_to, os.getpid()),
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=device.type == 'cuda',
             persistent_workers=workers > 0,
         )
 
@@ -76,10 +79,16 @@ class ResumableLoader(BatchLoader):
     """
 
     def __init__(
-        self, dataset: TripletDataset, sampler: EpochSampler, *, workers: int = 0
+        self,
+        dataset: TripletDataset,
+        sampler: EpochSampler,
+        *,
+        workers: int = 0,
+        device: torch.device = _CPU,
     ) -> None:
-        """Read in ``workers`` processes, or in this one if 0."""
-        super().__init__(dataset, sampler, batch_size=sampler.batch_size, workers=workers)
+        """As ``BatchLoader``, in batches of the sampler's size."""
+        size = sampler.batch_size
+        super().__init__(dataset, sampler, batch_size=size, workers=workers, device=device)
         self.sampler = sampler
         self._given = 0
 
@@ -124,6 +133,7 @@ class TripletDataModule(LightningDataModule):
         workers: int = 0,
         epoch_samples: int = 0,
         travelled_units: tuple[Floats, Floats] | None = None,
+        device: torch.device = _CPU,
     ) -> None:
         """Prepare to read.
 
@@ -136,10 +146,12 @@ class TripletDataModule(LightningDataModule):
             epoch_samples: most samples of an epoch, and validation thinned alike; 0 for all.
             travelled_units: what batches say under this name of the samples to train on and of
                 those to validate with, [N, S] and [M, S]; None for NaN.
+            device: where the batches are going to be used.
         """
         super().__init__()
         self._store, self._split = store, split
-        self._batch_size, self._seed, self._workers = batch_size, seed, workers
+        self._batch_size, self._seed = batch_size, seed
+        self._workers, self._device = workers, device
         self._epoch_samples = epoch_samples
         self._travelled: tuple[Floats | None, Floats | None] = travelled_units or (None, None)
 
@@ -160,7 +172,7 @@ class TripletDataModule(LightningDataModule):
         )
         travelled, _ = self._travelled
         dataset = TripletDataset(self._store, self._split.training, travelled_units=travelled)
-        return ResumableLoader(dataset, sampler, workers=self._workers)
+        return ResumableLoader(dataset, sampler, workers=self._workers, device=self._device)
 
     def val_dataloader(self) -> BatchLoader | list[BatchLoader]:
         """The validation samples in fixed order, or no loader where there are none."""
@@ -173,7 +185,13 @@ class TripletDataModule(LightningDataModule):
         _, units = self._travelled
         travelled = None if units is None else units[::step]
         dataset = TripletDataset(self._store, samples, travelled_units=travelled)
-        return BatchLoader(dataset, order, batch_size=self._batch_size, workers=self._workers)
+        return BatchLoader(
+            dataset,
+            order,
+            batch_size=self._batch_size,
+            workers=self._workers,
+            device=self._device,
+        )
 
     def _place(self) -> tuple[int, int]:
         """Number of this process, and of all; 0 of 1 without a trainer."""

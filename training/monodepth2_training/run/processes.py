@@ -58,8 +58,6 @@ def joined_processes() -> Iterator[Processes]:
         yield Processes()
         return
     processes = Processes(**{field: int(os.environ[name]) for field, name in names.items()})
-    if torch.cuda.is_available():
-        torch.cuda.set_device(processes.local_rank)
     backend = 'cpu:gloo,cuda:nccl' if torch.cuda.is_available() else 'gloo'
     distributed.init_process_group(backend, timeout=_PATIENCE)
     try:

@@ -107,7 +107,7 @@ def train(
     compile = _compiles(config, split, processes)
     module = _module(config, store, device, progress, resumed=start is not None, compile=compile)
     started_s = time.monotonic()
-    data = _data(config, store, split, odometry)
+    data = _data(config, store, split, odometry, device)
     trainer, keeper = _fit(config, data, folder, module, device, start, progress, processes)
     checkpoint = _best(keeper, folder, progress.say)
     outcome = Outcome(
@@ -161,9 +161,13 @@ def _compiles(config: TrainingConfig, split: Split, processes: Processes) -> boo
 
 
 def _data(
-    config: TrainingConfig, store: FrameStore, split: Split, odometry: RunOdometry | None
+    config: TrainingConfig,
+    store: FrameStore,
+    split: Split,
+    odometry: RunOdometry | None,
+    device: torch.device,
 ) -> TripletDataModule:
-    """The samples as batches."""
+    """The samples as batches for a device."""
     settings = config.optimisation
     return TripletDataModule(
         store,
@@ -173,6 +177,7 @@ def _data(
         workers=settings.workers,
         epoch_samples=settings.epoch_samples,
         travelled_units=None if odometry is None else odometry.units,
+        device=device,
     )
 
 
