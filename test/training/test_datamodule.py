@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -292,6 +293,29 @@ def test_memory_is_pinned_for_a_gpu_alone(
     data = module_of(store, device=torch.device(device))
     loaders = (data.train_dataloader(), data.val_dataloader())
     assert [loader._loader.pin_memory for loader in loaders] == [pinned, pinned]
+
+
+class _WhereItIsRead(TripletDataset):
+    """Notes which thread has read."""
+
+    thread = 0
+
+    def __getitems__(self, indices: list[int]) -> TripletBatch:
+        self.thread = threading.get_ident()
+        return super().__getitems__(indices)
+
+
+@pytest.mark.filterwarnings('ignore:.*pin_memory')
+def test_the_thread_that_reads_has_the_gpu_of_the_trainer(
+    store: FrameStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: dict[int, torch.device] = {}
+    monkeypatch.setattr(
+        torch.cuda, 'set_device', lambda device: chosen.update({threading.get_ident(): device})
+    )
+    dataset, gpu = _WhereItIsRead(store, split_of(store).training), torch.device('cuda', 1)
+    assert len(list(BatchLoader(dataset, [0, 1], batch_size=1, device=gpu))) == 2
+    assert chosen == {dataset.thread: gpu}
 
 
 def test_processes_of_a_run_take_different_samples(store: FrameStore) -> None:

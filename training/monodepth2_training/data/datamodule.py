@@ -48,7 +48,7 @@ class BatchLoader:
         device: torch.device = _CPU,
     ) -> None:
         """Read in ``workers`` processes, or in a thread of this one if 0, for a device."""
-        self._workers = workers
+        self._workers, self._device = workers, device
         self._loader = DataLoader(
             dataset,
             batch_size=batch_size,
@@ -66,7 +66,7 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[TripletBatch]:
         """Give the batches; nothing is read before the first is asked for."""
-        yield from self._loader if self._workers else _read_ahead(self._loader)
+        yield from self._loader if self._workers else _read_ahead(self._loader, self._device)
 
 
 class ResumableLoader(BatchLoader):
@@ -199,10 +199,15 @@ class TripletDataModule(LightningDataModule):
         return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
 
 
-def _read_ahead(loader: DataLoader[TripletBatch]) -> Iterator[TripletBatch]:
-    """Give batches, each read by a thread while the one before it is used."""
+def _read_ahead(loader: DataLoader[TripletBatch], device: torch.device) -> Iterator[TripletBatch]:
+    """Give batches, each read by a thread while the one before it is used.
+
+    Each thread has a current GPU of its own, the first one unless told; pictures that are
+    rendered on ``cuda`` shall be so on that of the trainer.
+    """
     batches = iter(loader)
-    with ThreadPoolExecutor(1) as thread:
+    choose_gpu = partial(torch.cuda.set_device, device) if device.type == 'cuda' else None
+    with ThreadPoolExecutor(1, initializer=choose_gpu) as thread:
         ahead = thread.submit(next, batches, None)
         while (batch := ahead.result()) is not None:
             ahead = thread.submit(next, batches, None)
