@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -390,6 +391,19 @@ def test_checkpoints_come_within_long_epochs(store: Path, tmp_path: Path, tiny: 
         keeper.on_train_batch_end(trainer, None, {}, None, 0)  # type: ignore[arg-type]
         trainer.global_step += 1
     assert trainer.saved == ['epoch_0000_step_00000002.ckpt', 'epoch_0000_step_00000005.ckpt']
+
+
+def test_processes_agree_without_their_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.distributed, 'all_reduce', lambda found, _: found.add_(2))
+    trainer = _FakeTrainer()
+    trainer.world_size = 2
+    # No number can be read of this device.
+    trainer.strategy = SimpleNamespace(root_device=torch.device('meta'))  # type: ignore[attr-defined]
+    with pytest.raises(TrainingInterrupted):
+        CheckpointKeeper(tmp_path, 0.0).on_train_batch_end(trainer, None, {}, None, 0)  # type: ignore[arg-type]
+    assert trainer.saved == ['epoch_0000_step_00000000.ckpt']
 
 
 class _FakeTrainer:

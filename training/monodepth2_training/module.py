@@ -98,7 +98,7 @@ class DepthTraining(LightningModule):
         """Loss of one batch, and the scalars ``TERMS``."""
         augmentation, noise = self._generators(self.current_epoch, batch_idx)
         views = augment(batch, self._config.augmentation, augmentation)
-        velocity = self._config.loss.velocity_at(self.global_step)
+        velocity: torch.Tensor | float = self._config.loss.velocity_at(self.global_step)
         if velocity:
             velocity *= share_of_known(views.travelled_units)
         terms = self.objective(views, self(views), noise, velocity=velocity)

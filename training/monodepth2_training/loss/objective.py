@@ -84,7 +84,7 @@ class Objective(nn.Module):
         prediction: Prediction,
         generator: torch.Generator | None = None,
         *,
-        velocity: float | None = None,
+        velocity: torch.Tensor | float | None = None,
     ) -> LossTerms:
         """Compute the objective.
 
@@ -92,7 +92,8 @@ class Objective(nn.Module):
             views: images and cameras of a batch.
             prediction: what the networks made of them.
             generator: source of the noise that breaks ties in auto-masking.
-            velocity: weight of that term in this step; the configuration's by default.
+            velocity: weight of that term in this step; the configuration's by default, and the
+                number 0 leaves it out.
 
         Returns:
             the terms; ``total`` carries the gradient.
@@ -106,7 +107,7 @@ class Objective(nn.Module):
         views: Views,
         prediction: Prediction,
         generator: torch.Generator | None,
-        velocity_weight: float,
+        velocity_weight: torch.Tensor | float,
     ) -> LossTerms:
         """``forward`` outside of any autocast."""
         dtype = torch.promote_types(views.target.dtype, torch.float32)
@@ -133,10 +134,10 @@ class Objective(nn.Module):
         return _collect(photometric, smoothness, regularisation, velocity, kept[0])
 
     def _velocity(
-        self, views: Views, T_target_to_sources: torch.Tensor, weight: float
+        self, views: Views, T_target_to_sources: torch.Tensor, weight: torch.Tensor | float
     ) -> torch.Tensor | None:
         """Weighted velocity term; None where it is off."""
-        if not weight:
+        if not (isinstance(weight, torch.Tensor) or weight):
             return None
         error = velocity_error(T_target_to_sources, views.travelled_units)
         return weight / self.depth_range.min_depth_m * error

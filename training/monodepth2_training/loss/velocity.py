@@ -33,7 +33,7 @@ def velocity_error(
     return (lengths - wanted).abs().sum() / known.sum().clamp(min=1)
 
 
-def share_of_known(travelled_units: torch.Tensor) -> float:
+def share_of_known(travelled_units: torch.Tensor) -> torch.Tensor | float:
     """What this process's term is multiplied by, so that a known step counts alike in all.
 
     The mean over processes is then that over all known steps, however they fall. All processes
@@ -41,10 +41,13 @@ def share_of_known(travelled_units: torch.Tensor) -> float:
 
     Args:
         travelled_units: float [B, S]; NaN where it is not known.
+
+    Returns:
+        scalar, on the device of ``travelled_units`` where there are several processes.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return 1.0
     known = torch.isfinite(travelled_units).sum().float()
     everywhere = known.clone()
     distributed.all_reduce(everywhere)
-    return float(known * distributed.get_world_size() / everywhere.clamp(min=1.0))
+    return known * distributed.get_world_size() / everywhere.clamp(min=1.0)

@@ -54,7 +54,7 @@ def invert_rigid(T: torch.Tensor) -> torch.Tensor:
 def _assemble(R: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """[R t; 0 1] of [..., 3, 3] and [..., 3]."""
     upper = torch.cat((R, t[..., None]), dim=-1)
-    last = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=R.dtype, device=R.device)
+    last = torch.eye(4, dtype=R.dtype, device=R.device)[3]
     return torch.cat((upper, last.expand(*R.shape[:-2], 1, 4)), dim=-2)
 
 

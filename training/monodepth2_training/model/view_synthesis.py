@@ -49,7 +49,8 @@ def cast_rays(
     """
     # A handful of numbers: in float64, G is 0 to the last digit that float32 shows.
     T = T_target_to_sources.double()
-    K_inverse = torch.linalg.inv(K.double()).unsqueeze(1)
+    # Not inv: it asks whether K can be inverted, for which a GPU would be waited for.
+    K_inverse = torch.linalg.inv_ex(K.double()).inverse.unsqueeze(1)
     turn = K_sources.double() @ T[..., :3, :3] @ K_inverse
     turn = turn - torch.eye(3, dtype=turn.dtype, device=turn.device)
     shift = K_sources.double() @ T[..., :3, 3:]

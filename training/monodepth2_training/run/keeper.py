@@ -193,9 +193,9 @@ class CheckpointKeeper(Checkpoint):
 
 
 def _largest(trainer: Trainer, value: int) -> int:
-    """The largest value among those of all processes."""
+    """The largest value among those of all processes; no GPU is waited for."""
     if trainer.world_size == 1:
         return value
-    found = torch.tensor(value, device=trainer.strategy.root_device)
+    found = torch.tensor(value)
     torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
     return int(found)
