@@ -25,6 +25,7 @@ from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.dataset import TripletBatch
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.triplets import TripletSettings, make_split
+from monodepth2_training.finite_guard import FiniteGuard
 from monodepth2_training.module import MONITOR, TERMS, DepthTraining
 from monodepth2_training.run import training
 from monodepth2_training.run.keeper import CheckpointKeeper, TrainingInterrupted
@@ -586,6 +587,22 @@ def test_a_step_that_is_not_finite_is_skipped_and_names_its_batch(
     assert state[0]['step'] == STEPS - 1
     entries = read_metrics(tmp_path / 'metrics.jsonl')
     assert json.dumps(entries, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ('loss', 'line'),
+    [
+        (float('nan'), 'step 7: the loss is nan for the batch of 3; '),
+        (1.0, "step 7: this process's loss is finite, another's or the gradient is not; "),
+    ],
+)
+def test_each_process_blames_only_frames_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, loss: float, line: str
+) -> None:
+    monkeypatch.setattr(torch.distributed, 'is_initialized', lambda: True)
+    guard = FiniteGuard(5, lambda ids: f'the batch of {int(ids)}')
+    guard.note(7, torch.tensor(1.0), torch.tensor(loss), torch.tensor(3))
+    assert guard.read(wait=True) == [f'{line}the step is skipped (1 in all)']
 
 
 def test_a_skipped_step_changes_neither_weights_nor_moments(store: Path) -> None:

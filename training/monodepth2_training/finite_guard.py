@@ -63,7 +63,7 @@ class FiniteGuard:
         if clip > 0.0:
             torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
         bad = (~torch.isfinite(loss.detach() + norm)).float()
-        if distributed.is_available() and distributed.is_initialized():
+        if _has_others():
             distributed.all_reduce(bad, distributed.ReduceOp.MAX)
         return bad
 
@@ -102,17 +102,27 @@ class FiniteGuard:
             return ''
         self.skipped += 1
         self._in_a_row += 1
-        what = f'the loss is {float(verdict.loss):g}'
-        if torch.isfinite(verdict.loss):
-            what = 'the gradient is not finite'
-        line = f'step {verdict.step}: {what} for {self._describe(verdict.ids)}'
+        line = f'step {verdict.step}: {self._cause(verdict)}'
         if self._in_a_row >= self._limit:
             raise TrainingError(
                 f'{line}; {self._in_a_row} steps in a row could not be used. The last checkpoint '
-                'is good: look at these frames, or lower optimisation.learning_rate, and resume '
-                'with --resume'
+                'is good: look at the frames named, or lower optimisation.learning_rate, and '
+                'resume with --resume'
             )
         return f'{line}; the step is skipped ({self.skipped} in all)'
+
+    def _cause(self, verdict: _Verdict) -> str:
+        """What was not finite, and for which frames if it was due to those of this process."""
+        if not torch.isfinite(verdict.loss):
+            return f'the loss is {float(verdict.loss):g} for {self._describe(verdict.ids)}'
+        if _has_others():
+            return "this process's loss is finite, another's or the gradient is not"
+        return f'the gradient is not finite for {self._describe(verdict.ids)}'
+
+
+def _has_others() -> bool:
+    """Whether this is one of several processes."""
+    return distributed.is_available() and distributed.is_initialized()
 
 
 def _on_its_way(tensor: torch.Tensor) -> torch.Tensor:
