@@ -15,7 +15,7 @@ from monodepth2_training.export.parity import measure_parity
 from monodepth2_training.world.drive import Drive, DriveSettings
 from support.tiny_model import write_tiny_model
 
-from monodepth2_ros.errors import ExportError
+from monodepth2_ros.errors import ExportError, RecordingError
 from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.inference.estimator import DepthEstimator
 
@@ -91,6 +91,21 @@ def test_the_frames_of_a_recording_are_taken_from_all_over_it(
     )
     assert sorted(fitted + judged) == list(expected)
     assert fitted == list(expected)[::2]
+
+
+def test_a_damaged_picture_is_skipped_and_counted_where_two_others_are_left(
+    model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(pictures, tmp_path / 'drive'))
+    (folder / '003.png').write_bytes(b'no picture')
+    estimator = DepthEstimator.load(model, engine='torch', device='cpu', threads=1)
+    frames = recorded_frames(estimator, folder, topic='', limit=20)
+    assert len(frames.calibration + frames.check) == 7
+    assert f'{folder} (1 of 8 pictures were skipped: {folder / "003.png"} is no' in frames.origin
+    for number in range(1, 8):
+        (folder / f'{number:03d}.png').write_bytes(b'no picture')
+    with pytest.raises(RecordingError, match=r'7 of 8 pictures .*001\.png .* at least 2 that'):
+        recorded_frames(estimator, folder, topic='', limit=20)
 
 
 def test_int8_is_fitted_to_a_recording_and_changes_depth_by_less_than_two_percent(

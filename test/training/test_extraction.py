@@ -378,14 +378,20 @@ def test_odometry_of_a_generated_drive_stands_beside_its_frames(tmp_path: Path) 
     np.testing.assert_allclose(np.linalg.norm(odometry[:, 3:7], axis=1), 1.0, rtol=1e-9)
 
 
+@pytest.fixture(scope='module')
+def drives(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two generated drives of 20 pictures."""
+    arguments = ['--frames', '20', '--width', '64', '--height', '32', '--device', 'cpu']
+    paths = [tmp_path_factory.mktemp('drives') / name for name in ('one', 'two')]
+    for seed, path in enumerate(paths):
+        assert main(['generate', str(path), *arguments, f'--seed={seed}']) == 0
+    return paths
+
+
 @pytest.mark.parametrize('calls', [1, 3])
 def test_each_recording_has_its_own_odometry_when_a_run_is_continued_too(
-    calls: int, tmp_path: Path
+    calls: int, drives: list[Path], tmp_path: Path
 ) -> None:
-    arguments = ['--frames', '20', '--width', '64', '--height', '32', '--device', 'cpu']
-    drives = [tmp_path / 'one', tmp_path / 'two']
-    for seed, drive in enumerate(drives):
-        assert main(['generate', str(drive), *arguments, f'--seed={seed}']) == 0
     told = []
 
     def stop(*progress: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.errors import ImageError, RecordingError
 from monodepth2_training.prediction.pictures import open_pictures
 from monodepth2_training.prediction.predictor import Predictor
 from monodepth2_training.world.drive import Drive, DriveSettings
@@ -60,7 +60,7 @@ def recorded_frames(
         limit: most frames to take, spread evenly; every other one is for calibration.
 
     Raises:
-        RecordingError: the recording has no two frames, or cannot be read.
+        RecordingError: the recording has no two frames that can be decoded, or cannot be read.
         CalibrationError: its calibration does not fit its images.
     """
     with open_pictures(path, topic=topic) as source:
@@ -69,18 +69,25 @@ def recorded_frames(
         raise RecordingError(f'{path} has {total} pictures: expected at least {_LEAST}')
     with open_pictures(path, topic=topic) as source:
         wanted = set(np.linspace(0, total - 1, min(limit, total)).round().astype(int).tolist())
-        inputs = _inputs(estimator, source, wanted)
-    return ExportFrames(calibration=inputs[::2], check=inputs[1::2], origin=str(path))
+        inputs, failures = _inputs(estimator, source, wanted)
+    skipped = f'{len(failures)} of {len(wanted)} pictures were skipped: {"".join(failures[:1])}'
+    if len(inputs) < _LEAST:
+        raise RecordingError(f'{path}: {skipped}; expected at least {_LEAST} that can be used')
+    origin = f'{path} ({skipped})' if failures else str(path)
+    return ExportFrames(calibration=inputs[::2], check=inputs[1::2], origin=origin)
 
 
 def _inputs(
     estimator: DepthEstimator, source: PictureSource, wanted: set[int]
-) -> list[torch.Tensor]:
-    """The pictures of these numbers as the network sees them."""
+) -> tuple[list[torch.Tensor], list[str]]:
+    """The pictures of these numbers as the network sees them, and why others cannot be decoded."""
     calibration = source.calibration.checked() if source.calibration else None
     predictor = Predictor(estimator, calibration=calibration)
-    return [
-        predictor.network_input(picture.read())
-        for number, picture in enumerate(source.pictures)
-        if number in wanted
-    ]
+    inputs, failures = [], []
+    for number, picture in enumerate(source.pictures):
+        if number in wanted:
+            try:
+                inputs.append(predictor.network_input(picture.read()))
+            except ImageError as err:
+                failures.append(str(err))
+    return inputs, failures
