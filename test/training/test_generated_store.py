@@ -12,7 +12,7 @@ import pytest
 import torch
 from monodepth2_training.build import build_module
 from monodepth2_training.checkpoints import save_checkpoint
-from monodepth2_training.config import TrainingConfig
+from monodepth2_training.config import OptimisationConfig, TrainingConfig
 from monodepth2_training.data.augmentation import Views
 from monodepth2_training.data.datamodule import TripletDataModule
 from monodepth2_training.data.dataset import TripletDataset, frame_indices
@@ -282,3 +282,14 @@ def test_memory_of_no_bytes_keeps_nothing():
 def test_drives_that_cannot_be_meant_are_refused_by_name():
     with pytest.raises(ConfigError, match=r'generated\.frames is 2: expected 3 to 20000'):
         GeneratedSettings(frames=2)
+    with pytest.raises(ConfigError, match=r"device is 'gpu': expected cpu, cuda or cuda:N"):
+        GeneratedSettings(device='gpu')
+    assert GeneratedSettings(device='cuda:1').device == 'cuda:1'
+
+
+def test_worker_processes_that_would_render_on_a_gpu_are_refused():
+    settings, workers = GeneratedSettings(drives=2, device='cuda'), OptimisationConfig(workers=1)
+    with pytest.raises(ConfigError, match=r'workers is 1 with generated\.device cuda: .*=0'):
+        TrainingConfig(generated=settings, optimisation=workers)
+    TrainingConfig(generated=settings)
+    TrainingConfig(generated=replace(settings, drives=0), optimisation=workers)

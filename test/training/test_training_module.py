@@ -706,6 +706,10 @@ def test_an_experiment_that_starts_from_weights_asks_for_them() -> None:
             RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.'),
             '--resume --set optimisation.workers=0',
         ),
+        (
+            RuntimeError('DataLoader worker (pid(s) 7, 9) exited unexpectedly'),
+            '--resume --set optimisation.workers=0',
+        ),
     ],
 )
 def test_what_the_machine_lacks_is_said_with_the_fix(
@@ -724,14 +728,17 @@ def test_what_the_machine_lacks_is_said_with_the_fix(
         train_tiny(_config(), store, tmp_path)
 
 
+@pytest.mark.parametrize(
+    'message', ['something else', 'Caught RuntimeError in DataLoader worker process 0.']
+)
 def test_other_failures_come_through_as_they_are(
-    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
     def training_step(*_: Any) -> None:
-        raise RuntimeError('something else')
+        raise RuntimeError(message)
 
     monkeypatch.setattr(DepthTraining, 'training_step', training_step)
-    with pytest.raises(RuntimeError, match='something else'):
+    with pytest.raises(RuntimeError, match=message):
         train_tiny(_config(), store, tmp_path)
 
 

@@ -148,8 +148,14 @@ class TrainingConfig:
     """What comes out."""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown mode."""
+        """Refuse an unknown mode, and a GPU for processes that cannot share the trainer's."""
         source_names(self.mode)
+        workers, generated = self.optimisation.workers, self.generated
+        if workers and generated.drives and generated.device != 'cpu':
+            raise ConfigError(
+                f'optimisation.workers is {workers} with generated.device {generated.device}: '
+                'worker processes render on cpu alone; set optimisation.workers=0'
+            )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from monodepth2_ros.errors import ConfigError
+
+_DEVICE = re.compile(r'cpu|cuda(:\d+)?')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,8 @@ class GeneratedSettings:
     memory_gib: float = 2.0
     """Memory for rendered pictures; what does not fit is rendered anew in each epoch."""
     device: str = 'cpu'
-    """Where pictures are rendered; only ``cpu`` with worker processes."""
+    """Where pictures are rendered: ``cpu``, ``cuda`` for the GPU that is trained on, or
+    ``cuda:N``; only ``cpu`` with worker processes."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant; ``world.drive`` judges the rest."""
@@ -43,3 +47,5 @@ class GeneratedSettings:
                 raise ConfigError(f'generated.{name} is {value}: expected {low} to {high}')
         if not 0.0 <= self.memory_gib < float('inf'):
             raise ConfigError(f'generated.memory_gib is {self.memory_gib}: expected 0 or more')
+        if not _DEVICE.fullmatch(self.device):
+            raise ConfigError(f'generated.device is {self.device!r}: expected cpu, cuda or cuda:N')

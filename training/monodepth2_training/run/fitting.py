@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monodepth2_training.run.processes import Processes
 
 _LOGGERS = ('lightning.pytorch', 'lightning.fabric')
-_READER_DIED = re.compile(r'DataLoader worker')
+_READER_DIED = re.compile(r'DataLoader worker \(pid.*(is killed by signal|exited unexpectedly)')
 _OUT_OF_MEMORY = re.compile(r'out of memory|not enough memory|can.t allocate memory', re.I)
 
 
