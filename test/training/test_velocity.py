@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.loss.objective import Objective
 from monodepth2_training.loss.velocity import share_of_known, velocity_error
 from monodepth2_training.model.pose import rigid_transform
+from support.gpu_waits import GpuWaits
 from support.loss_scene import random_prediction, random_views
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.geometry.depth import DepthRange
@@ -106,20 +105,6 @@ def test_one_process_weighs_its_term_as_it_is() -> None:
     assert share_of_known(torch.tensor([[NAN, 1.0]])) == 1.0
 
 
-class _Waits(TorchDispatchMode):
-    """Notes what a GPU would be waited for: numbers asked of it, and Python's copied to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        if name in ('_local_scalar_dense', '_linalg_check_errors', 'lift_fresh'):
-            self.found.append(name)
-        return func(*args, **kwargs or {})
-
-
 def test_no_gpu_is_waited_for_from_motion_to_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(velocity.distributed, 'is_initialized', lambda: True)
     monkeypatch.setattr(velocity.distributed, 'get_world_size', lambda: 2)
@@ -127,7 +112,7 @@ def test_no_gpu_is_waited_for_from_motion_to_loss(monkeypatch: pytest.MonkeyPatc
     views = random_views()
     prediction, objective = random_prediction(views), Objective(LossConfig(), DepthRange())
     motion = torch.rand(2, 2, 6, dtype=torch.float64, requires_grad=True)
-    with _Waits() as waits:
+    with GpuWaits() as waits:
         T = rigid_transform(0.01 * motion[..., :3], motion[..., 3:])
         weight = 0.05 * share_of_known(views.travelled_units)
         moved = replace(prediction, T_target_to_sources=T)

@@ -12,10 +12,11 @@ from monodepth2_training.world.motion import (
     T_camera_to_base,
     quaternion_xyzw,
 )
-from monodepth2_training.world.patterns import band, stripes
+from monodepth2_training.world.patterns import band, rgb, stripes
 from monodepth2_training.world.solids import Solids
 from monodepth2_training.world.traffic import vehicle_solids
 from numpy.typing import NDArray
+from support.gpu_waits import GpuWaits
 
 from monodepth2_ros.errors import ConfigError
 
@@ -269,6 +270,16 @@ def test_quaternion_rebuilds_its_rotation():
 def test_band_is_the_share_of_the_pixel():
     value, extent = torch.tensor([0.0, 0.5, 1.0, 2.0]), torch.full((4,), 1.0)
     assert band(value, 0.5, 1.5, extent).tolist() == [0.0, 0.5, 1.0, 0.0]
+
+
+def test_patterns_wait_for_no_gpu():
+    value, extent = torch.tensor([0.0, 0.5, 1.0, 2.0]), torch.full((4,), 1.0)
+    grey = rgb(0.5, 0.5, 0.5, value)
+    with GpuWaits() as waits:
+        colour = rgb(0.5, 0.5, 0.5, value) * band(value, 0.5, 1.5, extent)
+        stripes(value, 1.0, 0.2, 0.5, extent)
+    assert waits.found == []
+    torch.testing.assert_close(colour, grey * torch.tensor([0.0, 0.5, 1.0, 0.0]))
 
 
 def test_stripes_fade_to_their_mean_under_large_pixels():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 
 Number = torch.Tensor | float
@@ -11,8 +13,8 @@ Number = torch.Tensor | float
 def band(value: torch.Tensor, low: Number, high: Number, extent: torch.Tensor) -> torch.Tensor:
     """Share of the pixel, ``extent`` long there, in which ``low`` < value < ``high``."""
     width = extent.clamp(min=1e-4)
-    first = torch.maximum(value - 0.5 * width, torch.as_tensor(low, device=value.device))
-    last = torch.minimum(value + 0.5 * width, torch.as_tensor(high, device=value.device))
+    first = (value - 0.5 * width).clamp(min=low)
+    last = (value + 0.5 * width).clamp(max=high)
     return ((last - first) / width).clamp_(0.0, 1.0)
 
 
@@ -56,15 +58,19 @@ def mix(a: torch.Tensor, b: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
 
 
 def rgb(red: float, green: float, blue: float, like: torch.Tensor) -> torch.Tensor:
-    """A constant linear colour, float32[3, 1], on the device of ``like``."""
-    return torch.tensor([[red], [green], [blue]], dtype=torch.float32, device=like.device)
+    """A constant linear colour, float32[3, 1], on the device of ``like``; not to be changed."""
+    return _colour(red, green, blue, like.device)
+
+
+@lru_cache(maxsize=1024)
+def _colour(red: float, green: float, blue: float, device: torch.device) -> torch.Tensor:
+    """Kept, since a GPU would be waited for each time that it is given a colour."""
+    return torch.tensor([[red], [green], [blue]], dtype=torch.float32, device=device)
 
 
 def _filled(value: torch.Tensor, period: Number, low: Number, high: Number) -> torch.Tensor:
     """Length of stripe between 0 and ``value``."""
     whole = torch.floor(value / period)
     rest = value - whole * period
-    inside = torch.minimum(
-        torch.maximum(rest - low, torch.zeros_like(rest)), torch.as_tensor(high - low)
-    )
+    inside = (rest - low).clamp(min=0.0).clamp(max=high - low)
     return whole * (high - low) + inside
