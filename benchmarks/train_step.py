@@ -8,7 +8,7 @@ brings, and they take turns, so that other load on the machine hits all of them;
 medians. The first round, which compiles, is reported apart. Where other work shares the cores,
 processor time is the steadier figure: set ``OMP_WAIT_POLICY=passive``, or waiting threads count as
 work. *Loss* is the objective alone, forward and backward, on the same disparities and poses;
-*step* is networks, loss, backward and optimiser.
+*step* is networks, loss, backward and optimiser. *GPU GiB* is the most that tensors have taken.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class Round:
     """Time it took."""
     cpu_s: float
     """Processor time, over all threads."""
+    gpu_gib: float
+    """Most memory of the GPU that the process has held in tensors so far; 0 on a CPU."""
 
 
 @dataclass
@@ -125,8 +127,11 @@ def main() -> None:
             candidate.pipe.send(False)
     device = torch.device(arguments.device)
     print(f'{_machine(device)}. {arguments.size}, batch {arguments.batch}, 2 sources, 4 scales.\n')
-    print('| what | ms | least | times faster | CPU ms | times less | loss | off by | first s |')
-    print('|---|---|---|---|---|---|---|---|---|')
+    print(
+        '| what | ms | least | times faster | CPU ms | times less | loss | off by | first s '
+        '| GPU GiB |'
+    )
+    print('|---|---|---|---|---|---|---|---|---|---|')
     for what, candidates in groups.items():
         for candidate in candidates:
             print(_row(what, candidate, candidates[0]))
@@ -162,7 +167,8 @@ def _timed(run: Callable[[], float], device: torch.device) -> Round:
     loss = run()
     _wait(device)
     took_s, took_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    return Round(loss=loss, s=took_s, cpu_s=took_cpu_s)
+    gpu_gib = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == 'cuda' else 0.0
+    return Round(loss=loss, s=took_s, cpu_s=took_cpu_s, gpu_gib=gpu_gib)
 
 
 def _arguments() -> argparse.Namespace:
@@ -256,7 +262,8 @@ def _row(what: str, candidate: Candidate, plain: Candidate) -> str:
     return (
         f'| {what}: {candidate.way.name} | {1e3 * median:.0f} | {1e3 * least:.0f} '
         f'| {faster:.2f} | {1e3 * cpu:.0f} | {less:.2f} '
-        f'| {first.loss:.6f} | {abs(first.loss - plain.rounds[0].loss):.1e} | {first.s:.1f} |'
+        f'| {first.loss:.6f} | {abs(first.loss - plain.rounds[0].loss):.1e} | {first.s:.1f} '
+        f'| {candidate.rounds[-1].gpu_gib:.2f} |'
     )
 
 
