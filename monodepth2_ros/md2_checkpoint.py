@@ -68,6 +68,18 @@ def import_md2(
         ModelFileError: a file is missing, unreadable, not md2's, or would execute code.
     """
     source = Path(folder)
+    try:
+        return _imported(source, depth_range)
+    except OSError as err:
+        raise ModelFileError(
+            f'{source} cannot be read ({err.strerror}): check its permissions'
+        ) from err
+
+
+def _imported(
+    source: Path, depth_range: DepthRange
+) -> tuple[ModelDescription, State, State | None]:
+    """What ``import_md2`` gives."""
     if not source.is_dir():
         raise ModelFileError(
             f'{source} is no folder: give the folder that holds encoder.pth and depth.pth'

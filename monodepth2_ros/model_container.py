@@ -58,12 +58,12 @@ def open_model(path: Path) -> BinaryIO:
     Raises:
         ModelFileError: there is no such file, or it may not be read.
     """
-    if path.is_dir():
-        raise refuse(
-            path, 'is a folder, not a model file', f'name the .safetensors file, or {IMPORT_HINT}'
-        )
     try:
         return path.open('rb')
+    except IsADirectoryError as err:
+        raise refuse(
+            path, 'is a folder, not a model file', f'name the .safetensors file, or {IMPORT_HINT}'
+        ) from err
     except FileNotFoundError as err:
         raise refuse(path, 'does not exist', 'give the path of a .safetensors model file') from err
     except OSError as err:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from support import md2_weights
+from support.closed_folder import closed_folder
 
 from monodepth2_ros.errors import ModelFileError
 from monodepth2_ros.geometry.depth import DepthRange
@@ -159,6 +160,16 @@ def test_a_missing_folder_or_file_is_named(tmp_path: Path) -> None:
     (tmp_path / 'depth.pth').unlink()
     with pytest.raises(ModelFileError, match=r'depth\.pth does not exist'):
         import_md2(tmp_path)
+
+
+@pytest.mark.parametrize('below', ['', 'weights_19'])
+def test_a_folder_that_may_not_be_entered_is_refused(below: str, tmp_path: Path) -> None:
+    with (
+        closed_folder(tmp_path / 'closed') as folder,
+        # From Python 3.14 on, what may not be looked at counts as not there.
+        pytest.raises(ModelFileError, match=r'cannot be read|is no folder|does not exist'),
+    ):
+        import_md2(folder / below)
 
 
 @pytest.mark.parametrize('content', [b'', b'<html>not found</html>', b'PK\x03\x04 cut off'])

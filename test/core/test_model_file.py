@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from support.closed_folder import closed_folder
 
 from monodepth2_ros import atomic_file, model_file
 from monodepth2_ros.errors import ConfigError, ModelFileError
@@ -193,6 +194,16 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
         load_model(tmp_path / 'none.safetensors')
     with pytest.raises(ModelFileError, match=r'is a folder.*monodepth2 import'):
         load_model(tmp_path)
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_refused(tmp_path: Path) -> None:
+    with (
+        closed_folder(tmp_path / 'closed') as folder,
+        pytest.raises(
+            ModelFileError, match=r'm\.safetensors cannot be opened \(Permission denied'
+        ),
+    ):
+        load_model(folder / 'm.safetensors')
 
 
 @pytest.mark.parametrize('kept', [0.3, 0.999])
