@@ -195,7 +195,7 @@ def _read_entry(path: Path, header: Header) -> tuple[dict[str, Any], ModelDescri
         return entry, description_from_document(entry.get('description'))
     except ModelFileError:
         raise
-    except (Monodepth2Error, ValueError, TypeError) as err:
+    except (Monodepth2Error, ValueError, TypeError, OverflowError, RecursionError) as err:
         raise refuse(path, f'has unusable metadata ({err})', 'write the model file again') from err
 
 

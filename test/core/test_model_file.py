@@ -75,12 +75,22 @@ def saved(saved_bytes: bytes, tmp_path: Path) -> Path:
 
 def _entry_changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Rewrite the metadata entry, tensors untouched."""
+
+    def changed(text: str) -> str:
+        entry = json.loads(text)
+        change(entry)
+        return json.dumps(entry, sort_keys=True)
+
+    _text_changed(path, changed)
+
+
+def _text_changed(path: Path, change: Callable[[str], str]) -> None:
+    """Rewrite the text of the metadata entry, tensors untouched."""
     data = path.read_bytes()
     length = int.from_bytes(data[:8], 'little')
     header = json.loads(data[8 : 8 + length])
-    entry = json.loads(header['__metadata__']['monodepth2_ros'])
-    change(entry)
-    header['__metadata__']['monodepth2_ros'] = json.dumps(entry, sort_keys=True)
+    metadata = header['__metadata__']
+    metadata['monodepth2_ros'] = change(metadata['monodepth2_ros'])
     text = json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, 'little') + text + data[8 + length :])
 
@@ -270,6 +280,7 @@ def test_a_schema_that_is_no_number_is_refused(schema: object, saved: Path) -> N
         (lambda e: e['description'].update(camera=[1]), 'expected a mapping'),
         (lambda e: e['description'].update(provenance={'a': 1}), r'provenance\.a is 1'),
         (lambda e: e.update(description=None), 'expected a mapping'),
+        (lambda e: e['description']['scale'].update(value=10**400), 'int too large'),
     ],
 )
 def test_unusable_metadata_is_refused_by_key(
@@ -277,6 +288,12 @@ def test_unusable_metadata_is_refused_by_key(
 ) -> None:
     _entry_changed(saved, change)
     with pytest.raises(ModelFileError, match=rf'has unusable metadata \(.*{message}'):
+        read_description(saved)
+
+
+def test_metadata_that_is_nested_without_end_is_refused(saved: Path) -> None:
+    _text_changed(saved, lambda text: '[' * 100_000)
+    with pytest.raises(ModelFileError, match='has unusable metadata'):
         read_description(saved)
 
 
