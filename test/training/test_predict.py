@@ -198,6 +198,21 @@ def test_the_ending_of_the_name_chooses_the_format(
     assert cv2.imread(str(tmp_path / 'depth.png'), cv2.IMREAD_UNCHANGED).dtype == np.uint16
 
 
+def test_a_name_with_another_ending_is_refused_and_no_folder_of_that_name_made(
+    models: dict[str, Path],
+    picture: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    image, folder = _write(tmp_path, 'p.png', picture), tmp_path / 'run.2'
+    assert _predict(models, image, tmp_path / 'depth.jpg') == 2
+    assert 'depth.jpg is no name for depth: end it in .npy or .png' in capsys.readouterr().err
+    assert not (tmp_path / 'depth.jpg').exists()
+    folder.mkdir()
+    assert _predict(models, image, folder) == 0
+    assert [path.name for path in folder.iterdir()] == ['p.npy']
+
+
 def test_a_folder_gives_a_file_for_each_picture_named_after_it(
     models: dict[str, Path], picture: np.ndarray, tmp_path: Path
 ) -> None:

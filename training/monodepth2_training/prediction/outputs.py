@@ -83,7 +83,8 @@ def choose_destination(
     """Decide from the name given and the number of pictures where results go.
 
     Args:
-        out: a name that ends in .npy or .png for one picture, else a folder, made if missing.
+        out: a name that ends in .npy or .png for one picture, else a folder, made if missing; for
+            one picture, only a folder that is there may have another ending.
         formats: some of ``FORMATS``; if empty, what the name's ending says, .npy in a folder.
         single: whether there is one picture only.
         colormap: of colour pictures.
@@ -98,6 +99,8 @@ def choose_destination(
     named = out.suffix.lower() in _DEFAULTS and not out.is_dir()
     if named and not single:
         raise ConfigError(f'{out} names one file for many pictures: give a folder')
+    if single and not named and out.suffix and not out.is_dir():
+        raise ConfigError(f'{out} is no name for depth: end it in .npy or .png, or give a folder')
     chosen = tuple(formats) or (_DEFAULTS[out.suffix.lower()] if named else ('npy',))
     if named and len(chosen) == 1 and _SUFFIXES[chosen[0]] != out.suffix.lower():
         raise ConfigError(
