@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Videos and image folders as one camera: its images, and its calibration when one is given.
-
-Neither says when its frames were taken, except a folder whose files are named by nanoseconds. The
-first frame is otherwise stamped 1 s and the next ones follow at the frame rate.
-"""
+"""Videos and image folders as one camera: its images, and its calibration when one is given."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +17,7 @@ from monodepth2_ros.images import CompressedImage, decode_compressed_unexpanded
 from monodepth2_ros.images.headers import JPEG_MAGIC
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE, Message, Topic
-from monodepth2_ros.recordings.natural_order import natural_key
+from monodepth2_ros.recordings.picture_stamps import regular_stamps, stamped_images
 from monodepth2_ros.recordings.recording import Recording
 
 IMAGE_TOPIC = '/camera/image_raw'
@@ -31,9 +26,6 @@ FRAME_ID = 'camera_optical_frame'
 VIDEO_SUFFIXES = ('.mp4', '.mkv', '.avi', '.mov', '.webm', '.m4v', '.mpg', '.mpeg', '.ts')
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.webp')
 
-_FIRST_STAMP_NS = 10**9
-_FOLDER_FPS = 10.0
-_STAMP_DIGITS = 16
 _MOST_PLAUSIBLE_FPS = 1000.0
 
 Frames = Iterator[tuple[int, NDArray[Any]]]
@@ -109,7 +101,7 @@ class VideoRecording(_PictureRecording):
                 f'{path} claims {rate:g} frames a second: give the true rate by fps'
             )
         self._decoded: int | None = None
-        super().__init__(path, _regular(rate), count, calibration)
+        super().__init__(path, regular_stamps(rate), count, calibration)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -138,7 +130,7 @@ class VideoRecording(_PictureRecording):
 
 
 class ImageFolderRecording(_PictureRecording):
-    """A folder of images as a camera, by the numbers in their names; long ones are stamps."""
+    """A folder of images as a camera, by the numbers in their names; times are stamps."""
 
     def __init__(
         self, path: Path, *, calibration: CameraCalibration | None = None, fps: float = 0.0
@@ -148,19 +140,18 @@ class ImageFolderRecording(_PictureRecording):
         Args:
             path: the folder.
             calibration: the camera's, published with every frame.
-            fps: frame rate; 0 takes stamps from names of 16 digits or more (ns), else 10 Hz.
+            fps: frame rate; 0 takes stamps from names that are times, else 10 Hz.
 
         Raises:
-            RecordingError: it holds no image.
+            RecordingError: it holds no image, or names that look like times cannot be any.
         """
-        self._files, stamps = _sorted_images(path)
+        self._files, stamps_ns = stamped_images(_images(path), fps=fps)
         if not self._files:
             raise RecordingError(
                 f'{path} holds neither a bag nor images ({", ".join(IMAGE_SUFFIXES)})'
             )
-        times = stamps.__getitem__ if stamps and not fps else _regular(fps or _FOLDER_FPS)
         self._damaged: set[Path] = set()
-        super().__init__(path, times, len(self._files), calibration)
+        super().__init__(path, stamps_ns.__getitem__, len(self._files), calibration)
 
     @property
     def damaged_files(self) -> tuple[Path, ...]:
@@ -195,7 +186,11 @@ class ImageFolderRecording(_PictureRecording):
 
 def has_images(folder: Path) -> bool:
     """Whether a folder holds at least one image file."""
-    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+    return bool(_images(folder))
+
+
+def _images(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def _probe_video(path: Path) -> tuple[int, float]:
@@ -219,18 +214,6 @@ def _count_rest(video: cv2.VideoCapture) -> int:
     while video.grab():
         count += 1
     return count
-
-
-def _sorted_images(folder: Path) -> tuple[list[Path], list[int]]:
-    files = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
-    if all(re.fullmatch(rf'\d{{{_STAMP_DIGITS},}}', path.stem) for path in files):
-        files.sort(key=lambda path: int(path.stem))
-        return files, [int(path.stem) for path in files]
-    return sorted(files, key=lambda path: natural_key(path.name)), []
-
-
-def _regular(fps: float) -> Callable[[int], int]:
-    return lambda index: _FIRST_STAMP_NS + round(index * 1e9 / fps)
 
 
 def _first_at(stamps_ns: Callable[[int], int], count: int, start_ns: int | None) -> int:

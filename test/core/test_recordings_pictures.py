@@ -114,6 +114,34 @@ def test_names_of_nanoseconds_are_stamps(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ('first', 'second'),
+    [
+        ('1700000000.9', '1700000001.025'),
+        ('1700000000900', '1700000001025'),
+        ('1700000000900000', '1700000001025000'),
+        ('1700000000900000000', '1700000001025000000'),
+    ],
+    ids=['seconds', 'milliseconds', 'microseconds', 'nanoseconds'],
+)
+def test_the_digits_of_a_time_give_its_unit(tmp_path, first, second):
+    folder = write_images(tmp_path / 'images', [f'{second}.png', f'{first}.png'])
+    assert stamps(folder) == [1_700_000_000_900_000_000, 1_700_000_001_025_000_000]
+
+
+def test_the_time_of_a_simulator_begins_at_zero(tmp_path):
+    names = [f'{index * 50_000_000:019d}.png' for index in range(4)]
+    assert stamps(write_images(tmp_path / 'images', names)) == [0, 5 * 10**7, 10**8, 15 * 10**7]
+
+
+@pytest.mark.parametrize('form', ['{:016d}', '20240131120000{:03d}', '{:021d}', '9{:020d}'])
+def test_numbers_that_no_camera_could_give_as_times_are_refused_without_fps(tmp_path, form):
+    folder = write_images(tmp_path / 'images', [f'{form}.png'.format(i) for i in range(3)])
+    with pytest.raises(RecordingError, match=r'named like \d+\.png .* give the frame rate'):
+        open_recording(folder)
+    assert np.diff(stamps(folder, fps=4.0)).tolist() == [250_000_000] * 2
+
+
+@pytest.mark.parametrize(
     ('pixels', 'encoding'),
     [
         (np.zeros((4, 5), np.uint8), 'mono8'),
