@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,10 @@ from monodepth2_training import cli
 from monodepth2_training.checkpoints import checkpoint_name
 from monodepth2_training.config_files import read_config
 from monodepth2_training.run import training
-from support.moving_bag import write_moving_bag
+from support.moving_bag import BENT, PLAIN, write_moving_bag
 from support.tiny_store import write_tiny_store
+
+from monodepth2_ros.geometry.calibration_file import save_calibration
 
 SIZE = ('--set', 'network.width=64', '--set', 'network.height=64')
 
@@ -68,6 +72,40 @@ def test_frames_that_another_command_line_asked_for_are_not_trained_on(
     assert _train(out, two, *SIZE) == 1
     assert 'frames was extracted from other sources' in capsys.readouterr().err
     assert _train(out, out / 'frames', *SIZE) == 1
+    assert 'reached' in capsys.readouterr().err
+
+
+def test_frames_of_a_calibration_that_was_corrected_since_are_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, out = write_moving_bag(tmp_path / 'bag', frames=6), tmp_path / 'run'
+    calibrated = (*SIZE, '--calibration', tmp_path / 'camera.yaml')
+    save_calibration(tmp_path / 'camera.yaml', PLAIN)
+    assert _train(out, bag, *calibrated) == 1
+    assert 'reached' in capsys.readouterr().err
+    save_calibration(tmp_path / 'camera.yaml', BENT)
+    assert _train(out, bag, *calibrated) == 1
+    error = capsys.readouterr().err
+    assert re.search(
+        r'made with calibration .* instead of .* D=\(-0\.2, .*: choose another', error
+    )
+    save_calibration(tmp_path / 'camera.yaml', PLAIN)
+    assert _train(out, bag, *calibrated) == 1
+    assert 'reached' in capsys.readouterr().err
+
+
+def test_frames_of_a_recording_that_has_grown_since_are_resumed_but_not_trained_on_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, out = write_moving_bag(tmp_path / 'bag', frames=6), tmp_path / 'run'
+    assert _train(out, bag, *SIZE) == 1
+    shutil.rmtree(bag)
+    assert 'reached' in capsys.readouterr().err
+    write_moving_bag(bag, frames=8)
+    assert _train(out, bag, *SIZE) == 1
+    assert 'bag (12 messages) instead of bag (16 messages)' in capsys.readouterr().err
+    shutil.rmtree(bag)
+    assert _train(out, '--resume') == 1
     assert 'reached' in capsys.readouterr().err
 
 

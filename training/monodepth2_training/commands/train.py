@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from monodepth2_training.run.folder import RunFolder
     from monodepth2_training.run.processes import Processes
     from monodepth2_training.run.progress import RunProgress
+    from monodepth2_training.run.source import RunSource
     from monodepth2_training.run.training import Outcome
 
 HELP = (
@@ -121,6 +122,7 @@ def _train(
     from monodepth2_ros.inference.engines.device import choose_device
     from monodepth2_training.config_files import read_config
     from monodepth2_training.data.frame_store import FrameStore
+    from monodepth2_training.run.source import make_source, open_source
     from monodepth2_training.run.training import train
 
     device, reason = choose_device(_device_request(args.device, processes))
@@ -130,7 +132,7 @@ def _train(
     if processes.is_first:
         config = _begin(args, folder)
         progress.say(_beginning(config))
-        _extract(folder)
+        _extract(folder, open_source if args.resume else make_source)
     processes.wait()
     if not processes.is_first:
         config = read_config(str(folder.config))
@@ -226,14 +228,15 @@ def _beginning(config: TrainingConfig) -> str:
     )
 
 
-def _extract(folder: RunFolder) -> None:
+def _extract(
+    folder: RunFolder, opened: Callable[[RunSource, Callable[[int, int], None]], FrameStore]
+) -> None:
     """Extract the run's frames, or the rest of them, where it has recordings."""
     from monodepth2_training.commands.progress import ProgressLine
-    from monodepth2_training.run.source import open_source
 
     line = ProgressLine(0)
     try:
-        open_source(folder.read_source(), line.reach)
+        opened(folder.read_source(), line.reach)
     finally:
         line.close()
 

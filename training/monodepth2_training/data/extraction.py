@@ -229,14 +229,19 @@ def _document(
         for plan in plans[rig]
     )
     asked = {name: str(value) for name, value in dataclasses.asdict(settings).items()}
-    contents = [f'{r.path.name} ({r.message_count} messages)' for r in recordings]
+    asked['recordings'] = ', '.join(
+        f'{r.path.name} ({r.message_count} messages)' for r in recordings
+    )
+    given = recordings[0].given_calibration
+    if given is not None:
+        asked['calibration'] = str(given)
     return StoreDocument(
         width=settings.width,
         height=settings.height,
         resize=settings.resize,
         cameras=stored,
         sources=tuple(recording.path.name for recording in recordings),
-        arguments={**asked, 'recordings': ', '.join(contents)},
+        arguments=asked,
         progress=Progress(frames=(0,) * len(stored)),
     )
 

@@ -253,8 +253,8 @@ def _continued(path: Path, wanted: StoreDocument) -> StoreDocument:
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     changes = ', '.join(f'{n} {old.get(n, "-")} instead of {new.get(n, "-")}' for n in names)
     raise RecordingError(
-        f'{path} is a frame store made with {changes or "another camera"}: choose another name, '
-        'or add --force to replace it'
+        f'{path} is a frame store made with {changes or "another camera"}: choose '
+        'another name, or delete it first ("monodepth2 extract": add --force)'
     )
 
 

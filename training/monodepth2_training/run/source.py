@@ -136,23 +136,33 @@ def holds_pair(paths: Sequence[Path], *, cameras: Sequence[str] = ()) -> bool:
 
 
 def open_source(source: RunSource, watch: Callable[[int, int], None]) -> FrameStore:
-    """Open the frame store; make it first, or go on with it, where that is to be done.
+    """Open the frame store of a run that is resumed; its recordings are needed for the rest only.
 
     Raises:
         RecordingError: the store is damaged, or a recording cannot be read.
         CalibrationError: a camera has no usable calibration.
     """
-    store = Path(source.frame_store)
-    if not source.recordings and not source.generated.drives:
-        return FrameStore.open(store)
     try:
-        return FrameStore.open(store)
+        return FrameStore.open(Path(source.frame_store))
     except RecordingError:
-        size = source.extraction
-        if source.generated.drives:
-            return generate_store(
-                store, source.generated, width=size.width, height=size.height, watch=watch
-            )
-        calibration = load_calibration(source.calibration) if source.calibration else None
-        recordings = [Path(path) for path in source.recordings]
-        return extract(recordings, store, source.extraction, calibration=calibration, watch=watch)
+        return make_source(source, watch)
+
+
+def make_source(source: RunSource, watch: Callable[[int, int], None]) -> FrameStore:
+    """Make the frame store of a new run, or go on with what was begun from the same content.
+
+    Raises:
+        RecordingError: the store is damaged, a recording cannot be read, or a recording or the
+            calibration has changed since the store was begun.
+        CalibrationError: a camera has no usable calibration.
+    """
+    store, size = Path(source.frame_store), source.extraction
+    if source.generated.drives:
+        return generate_store(
+            store, source.generated, width=size.width, height=size.height, watch=watch
+        )
+    if not source.recordings:
+        return FrameStore.open(store)
+    calibration = load_calibration(source.calibration) if source.calibration else None
+    recordings = [Path(path) for path in source.recordings]
+    return extract(recordings, store, source.extraction, calibration=calibration, watch=watch)
