@@ -113,7 +113,7 @@ class VideoRecording(_PictureRecording):
         return (*super().notes, note)
 
     def _frames(self, first: int) -> Frames:
-        video = cv2.VideoCapture(str(self.path))
+        video = _opened(self.path)
         index = 0
         try:
             while index < first and video.grab():
@@ -194,7 +194,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _probe_video(path: Path) -> tuple[int, float]:
-    video = cv2.VideoCapture(str(path))
+    video = _opened(path)
     try:
         alive = video.isOpened() and video.grab()
         claimed, fps = video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS)
@@ -206,6 +206,14 @@ def _probe_video(path: Path) -> tuple[int, float]:
             f'{path} is no video that OpenCV can decode; convert it first, e.g. to H.264 in MP4'
         )
     return count, float(fps)
+
+
+def _opened(path: Path) -> cv2.VideoCapture:
+    """A video whose frames come as they are stored, whatever rotation its metadata asks for."""
+    # As with EXIF: a calibration describes the sensor as mounted.
+    video = cv2.VideoCapture(str(path))
+    video.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+    return video
 
 
 def _count_rest(video: cv2.VideoCapture) -> int:

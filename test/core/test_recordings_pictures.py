@@ -58,6 +58,25 @@ def test_a_video_plays_at_the_rate_of_its_container_or_the_given_one(tmp_path):
     assert np.diff(stamps(path, fps=10.0)).tolist() == [100_000_000] * 11
 
 
+def test_frames_of_a_video_lie_as_they_are_stored_whatever_its_rotation(tmp_path):
+    video = cv2.VideoWriter(str(tmp_path / 'a.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 20, (64, 48))
+    if not video.isOpened():
+        pytest.skip('this OpenCV cannot write videos')
+    for _ in range(3):
+        video.write(np.zeros((48, 64, 3), np.uint8))
+    video.release()
+    upright, turned = (
+        struct.pack('>9i', *(value << 16 for value in matrix), 1 << 30)
+        for matrix in ((1, 0, 0, 0, 1, 0, 0, 0), (0, 1, 0, -1, 0, 0, 0, 0))
+    )
+    before, found, after = (tmp_path / 'a.mp4').read_bytes().rpartition(upright)
+    assert found
+    (tmp_path / 'a.mp4').write_bytes(before + turned + after)
+    with open_recording(tmp_path / 'a.mp4') as recording:
+        _, frame = next(image_frames(recording))
+    assert (frame.width, frame.height) == (64, 48)
+
+
 def test_video_frames_come_in_order_with_the_calibration(tmp_path):
     with open_recording(write_video(tmp_path / 'a.avi'), calibration=CALIBRATION) as recording:
         types = [message.type for message in recording.messages()]
