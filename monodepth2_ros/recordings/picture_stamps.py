@@ -4,7 +4,8 @@
 Images whose names are nothing but a time are stamped by it, in the unit that its digits give:
 today's Unix time has 10 digits before the point in seconds, 13 in ms, 16 in us and 19 in ns.
 Names of 18 digits or more are in ns however small their value is, as a simulator's time begins at
-0. Else the first picture is stamped 1 s and the next ones follow at the frame rate.
+0. Else the first picture is stamped 1 s and the next ones follow at the frame rate, where numbers
+are missing after as many periods.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from statistics import median, median_low
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings.natural_order import natural_key
@@ -51,7 +52,25 @@ def stamped_images(images: Sequence[Path], *, fps: float) -> tuple[list[Path], l
         return list(files), list(stamps_ns)
     stamp_ns = regular_stamps(fps or _FOLDER_FPS)
     ordered = sorted(images, key=lambda image: natural_key(image.name))
-    return ordered, [stamp_ns(index) for index in range(len(ordered))]
+    return ordered, [stamp_ns(place) for place in _places([image.stem for image in ordered])]
+
+
+def _places(stems: Sequence[str]) -> Sequence[int]:
+    """How many usual steps each name lies after the first one.
+
+    The usual step is the median one of the running number that alone differs between the names;
+    where there is no such number, or not all steps are multiples of the usual one, names follow
+    each other without a hole.
+    """
+    matches = [re.fullmatch(r'(.*?)(\d+)', stem) for stem in stems]
+    found = [match.groups() for match in matches if match]
+    numbers = [int(number) for _, number in found]
+    steps = [later - earlier for earlier, later in pairwise(numbers)]
+    usual = median_low(steps) if steps else 0
+    running = len(found) == len(stems) and len({prefix for prefix, _ in found}) == 1
+    if not running or usual <= 0 or any(step <= 0 or step % usual for step in steps):
+        return range(len(stems))
+    return [(number - numbers[0]) // usual for number in numbers]
 
 
 def _named_times_ns(images: Sequence[Path]) -> list[int]:

@@ -125,6 +125,26 @@ def test_numbers_without_leading_zeros_play_by_their_value(tmp_path):
     assert levels == list(range(12))
 
 
+@pytest.mark.parametrize(
+    ('numbers', 'places'),
+    [
+        ((7, 8, 9, 30, 31, 32), [0, 1, 2, 23, 24, 25]),
+        ((0, 2, 4, 6, 26, 28), [0, 1, 2, 3, 13, 14]),
+        ((0, 2, 4, 6, 9, 11), [0, 1, 2, 3, 4, 5]),
+    ],
+    ids=['every number', 'every second number', 'no usual step'],
+)
+def test_a_hole_in_the_numbers_of_images_is_one_in_time(tmp_path, numbers, places):
+    folder = write_images(tmp_path / 'images', [f'a1_{number:04d}.png' for number in numbers])
+    assert stamps(folder) == [10**9 + place * 10**8 for place in places]
+    assert stamps(folder, fps=5.0) == [10**9 + place * 2 * 10**8 for place in places]
+
+
+def test_names_without_one_running_number_have_no_holes(tmp_path):
+    folder = write_images(tmp_path / 'images', ['a_1.png', 'a_2.png', 'b_9.png', 'c.png'])
+    assert np.diff(stamps(folder)).tolist() == [100_000_000] * 3
+
+
 def test_names_of_nanoseconds_are_stamps(tmp_path):
     names = ['1317045935602942464.png', '1317045935500923136.png']
     folder = write_images(tmp_path / 'images', names)
