@@ -4,14 +4,14 @@
 Images whose names are nothing but a time are stamped by it, in the unit that its digits give:
 today's Unix time has 10 digits before the point in seconds, 13 in ms, 16 in us and 19 in ns.
 Names of 18 digits or more are in ns however small their value is, as a simulator's time begins at
-0. Else the first picture is stamped 1 s and the next ones follow at the frame rate, where numbers
-are missing after as many periods.
+0. Else the first picture is stamped 1 s and the next ones follow as a video's container tells or
+at the frame rate, where numbers of images are missing after as many periods.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,21 @@ _LONGEST_STEP_NS = 1000 * 10**9
 def regular_stamps(fps: float) -> Callable[[int], int]:
     """What gives the stamp in ns of each picture of a constant frame rate by its number."""
     return lambda index: _FIRST_STAMP_NS + round(index * 1e9 / fps)
+
+
+def container_stamps(positions_ns: Iterable[int], *, period_ns: int) -> Iterator[int]:
+    """The stamps in ns of a video's frames, whose rate may vary.
+
+    Args:
+        positions_ns: where each frame lies, as the container tells it.
+        period_ns: time after which a frame follows whose position is not behind the one before.
+    """
+    begin_ns, stamp_ns = 0, 0
+    for index, position_ns in enumerate(positions_ns):
+        begin_ns = begin_ns if index else position_ns
+        told_ns = _FIRST_STAMP_NS + position_ns - begin_ns
+        stamp_ns = told_ns if told_ns > stamp_ns else stamp_ns + period_ns
+        yield stamp_ns
 
 
 def stamped_images(images: Sequence[Path], *, fps: float) -> tuple[list[Path], list[int]]:

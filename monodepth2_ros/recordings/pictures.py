@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,11 @@ from monodepth2_ros.images import CompressedImage, decode_compressed_unexpanded
 from monodepth2_ros.images.headers import JPEG_MAGIC
 from monodepth2_ros.recordings import cdr
 from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE, Message, Topic
-from monodepth2_ros.recordings.picture_stamps import regular_stamps, stamped_images
+from monodepth2_ros.recordings.picture_stamps import (
+    container_stamps,
+    regular_stamps,
+    stamped_images,
+)
 from monodepth2_ros.recordings.recording import Recording
 
 IMAGE_TOPIC = '/camera/image_raw'
@@ -37,31 +41,26 @@ class _PictureRecording(Recording):
     def __init__(
         self,
         path: Path,
-        stamps_ns: Callable[[int], int],
+        span_ns: tuple[int, int],
         count: int,
         given: CameraCalibration | None,
     ) -> None:
-        self._stamps_ns = stamps_ns
         topics = [Topic(name=IMAGE_TOPIC, type=IMAGE_TYPE, count=count)]
         if given is not None:
             topics.append(Topic(name=INFO_TOPIC, type=CAMERA_INFO_TYPE, count=count))
-        span = (stamps_ns(0), stamps_ns(count - 1))
-        super().__init__(path, topics, span, calibration=given)
+        super().__init__(path, topics, span_ns, calibration=given)
 
     def close(self) -> None:
         """Nothing stays open between reads."""
 
-    def _frames(self, first: int) -> Frames:
-        """Stream (index, uint8 or uint16 [H, W] or [H, W, 3] BGR) from a frame on."""
+    def _frames(self, start_ns: int) -> Frames:
+        """Stream (stamp in ns, uint8 or uint16 [H, W] or [H, W, 3] BGR) from a stamp on."""
         raise NotImplementedError
 
     def _read(
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
-        count = self.topic(IMAGE_TOPIC).count
-        first = _first_at(self._stamps_ns, count, start_ns)
-        for index, pixels in self._frames(first):
-            stamp_ns = self._stamps_ns(index)
+        for stamp_ns, pixels in self._frames(self.start_ns if start_ns is None else start_ns):
             if end_ns is not None and stamp_ns >= end_ns:
                 return
             yield from self._messages_at(names, stamp_ns, pixels)
@@ -89,7 +88,7 @@ class VideoRecording(_PictureRecording):
         Args:
             path: the file.
             calibration: the camera's, published with every frame.
-            fps: true frame rate; 0 takes the container's word.
+            fps: true frame rate; 0 takes each frame's time as the container tells it.
 
         Raises:
             RecordingError: OpenCV cannot decode it, or its rate is unknown.
@@ -101,7 +100,9 @@ class VideoRecording(_PictureRecording):
                 f'{path} claims {rate:g} frames a second: give the true rate by fps'
             )
         self._decoded: int | None = None
-        super().__init__(path, regular_stamps(rate), count, calibration)
+        self._fps, self._period_ns = fps, round(1e9 / rate)
+        stamp_ns = regular_stamps(rate)
+        super().__init__(path, (stamp_ns(0), stamp_ns(count - 1)), count, calibration)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -112,21 +113,27 @@ class VideoRecording(_PictureRecording):
         note = f'{self._decoded} of the {claimed} frames that the video claims can be decoded'
         return (*super().notes, note)
 
-    def _frames(self, first: int) -> Frames:
+    def _frames(self, start_ns: int) -> Frames:
         video = _opened(self.path)
-        index = 0
+        decoded = 0
         try:
-            while index < first and video.grab():
-                index += 1
-            while True:
-                alive, pixels = video.read()
-                if not alive:
-                    self._decoded = index
-                    return
-                yield index, pixels
-                index += 1
+            for stamp_ns in self._stamps_ns(_positions_ns(video)):
+                if stamp_ns >= start_ns:
+                    alive, pixels = video.retrieve()
+                    if not alive:
+                        break
+                    yield stamp_ns, pixels
+                decoded += 1
+            self._decoded = decoded
         finally:
             video.release()
+
+    def _stamps_ns(self, positions_ns: Iterator[int]) -> Iterator[int]:
+        """The stamp of each frame."""
+        if not self._fps:
+            return container_stamps(positions_ns, period_ns=self._period_ns)
+        stamp_ns = regular_stamps(self._fps)
+        return (stamp_ns(index) for index, _ in enumerate(positions_ns))
 
 
 class ImageFolderRecording(_PictureRecording):
@@ -145,13 +152,14 @@ class ImageFolderRecording(_PictureRecording):
         Raises:
             RecordingError: it holds no image, or names that look like times cannot be any.
         """
-        self._files, stamps_ns = stamped_images(_images(path), fps=fps)
+        self._files, self._stamps_ns = stamped_images(_images(path), fps=fps)
         if not self._files:
             raise RecordingError(
                 f'{path} holds neither a bag nor images ({", ".join(IMAGE_SUFFIXES)})'
             )
         self._damaged: set[Path] = set()
-        super().__init__(path, stamps_ns.__getitem__, len(self._files), calibration)
+        span_ns = (self._stamps_ns[0], self._stamps_ns[-1])
+        super().__init__(path, span_ns, len(self._files), calibration)
 
     @property
     def damaged_files(self) -> tuple[Path, ...]:
@@ -170,13 +178,15 @@ class ImageFolderRecording(_PictureRecording):
         )
         return (*super().notes, note)
 
-    def _frames(self, first: int) -> Frames:
-        for index, file in enumerate(self._files[first:], start=first):
+    def _frames(self, start_ns: int) -> Frames:
+        for stamp_ns, file in zip(self._stamps_ns, self._files, strict=True):
+            if stamp_ns < start_ns:
+                continue
             pixels = _playable(file)
             if pixels is None:
                 self._damaged.add(file)
             else:
-                yield index, pixels
+                yield stamp_ns, pixels
         if len(self._damaged) == len(self._files):
             raise RecordingError(
                 f'{self._files[0]} is no image that can be played: expected 8-bit colour, or grey '
@@ -216,18 +226,18 @@ def _opened(path: Path) -> cv2.VideoCapture:
     return video
 
 
+def _positions_ns(video: cv2.VideoCapture) -> Iterator[int]:
+    """Grab frame after frame; where each lies in the video, as the container tells it."""
+    while video.grab():
+        yield round(video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+
+
 def _count_rest(video: cv2.VideoCapture) -> int:
     """Frames from here on; a container that was never closed does not know."""
     count = 0
     while video.grab():
         count += 1
     return count
-
-
-def _first_at(stamps_ns: Callable[[int], int], count: int, start_ns: int | None) -> int:
-    if start_ns is None:
-        return 0
-    return next((index for index in range(count) if stamps_ns(index) >= start_ns), count)
 
 
 def _playable(file: Path) -> NDArray[Any] | None:

@@ -16,6 +16,7 @@ from PIL import Image
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings import cdr, image_frames, open_recording, pictures
+from monodepth2_ros.recordings.picture_stamps import container_stamps
 from monodepth2_ros.recordings.playback import make_clip
 
 CALIBRATION = CameraCalibration(width=64, height=48, K=(50.0, 0, 31.5, 0, 50, 23.5, 0, 0, 1))
@@ -30,8 +31,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def write_video(path, frames=12, fps=20.0):
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), fps, (64, 48))
+def write_video(path, frames=12, fps=20.0, codec='MJPG'):
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, (64, 48))
     if not video.isOpened():
         pytest.skip('this OpenCV cannot write videos')
     for index in range(frames):
@@ -58,13 +59,39 @@ def test_a_video_plays_at_the_rate_of_its_container_or_the_given_one(tmp_path):
     assert np.diff(stamps(path, fps=10.0)).tolist() == [100_000_000] * 11
 
 
+def make_uneven(path):
+    """Let the first 6 of 12 frames of an MP4 last half as long, and the others longer."""
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b'stts')
+    (period,) = struct.unpack_from('>I', content, at + 16)
+    content[at - 4 : at + 20] = struct.pack(
+        '>I4s6I', 32, b'stts', 0, 2, 6, period // 2, 6, period * 3 // 2
+    )
+    for name in (b'moov', b'trak', b'mdia', b'minf', b'stbl'):
+        place = content.rindex(name) - 4
+        (size,) = struct.unpack_from('>I', content, place)
+        struct.pack_into('>I', content, place, size + 8)
+    path.write_bytes(content)
+
+
+def test_frames_of_a_video_come_when_the_container_says_unless_a_rate_is_given(tmp_path):
+    path = write_video(tmp_path / 'a.mp4', codec='mp4v')
+    make_uneven(path)
+    assert np.diff(stamps(path)).tolist() == [25_000_000] * 6 + [75_000_000] * 5
+    assert np.diff(stamps(path, fps=10.0)).tolist() == [100_000_000] * 11
+    with open_recording(path) as recording:
+        late = recording.messages(['/camera/image_raw'], start_ns=10**9 + 300_000_000)
+        assert len(list(late)) == 4
+        assert len(list(make_clip(recording, duration_s=0.15).messages())) == 6
+
+
+def test_frames_whose_time_does_not_grow_follow_at_the_frame_rate():
+    told = container_stamps([70, 90, 90, 0, 140], period_ns=10)
+    assert [stamp - 10**9 for stamp in told] == [0, 20, 30, 40, 70]
+
+
 def test_frames_of_a_video_lie_as_they_are_stored_whatever_its_rotation(tmp_path):
-    video = cv2.VideoWriter(str(tmp_path / 'a.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 20, (64, 48))
-    if not video.isOpened():
-        pytest.skip('this OpenCV cannot write videos')
-    for _ in range(3):
-        video.write(np.zeros((48, 64, 3), np.uint8))
-    video.release()
+    write_video(tmp_path / 'a.mp4', codec='mp4v')
     upright, turned = (
         struct.pack('>9i', *(value << 16 for value in matrix), 1 << 30)
         for matrix in ((1, 0, 0, 0, 1, 0, 0, 0), (0, 1, 0, -1, 0, 0, 0, 0))
