@@ -228,7 +228,7 @@ def test_no_damaged_message_ends_the_evaluation(
     assert '1 frames cannot be read' in said(found)
 
 
-def write_depth_bag(path: Path, *sizes: tuple[int, int]) -> Path:
+def write_depth_bag(path: Path, *sizes: tuple[int, int], depth_frame: str = 'camera') -> Path:
     """Pictures of these widths and heights before a flat wall, and odometry that says nothing."""
     with RecordingWriter(path) as writer:
         writer.add_topic('/camera/image_raw', IMAGE_TYPE)
@@ -237,13 +237,11 @@ def write_depth_bag(path: Path, *sizes: tuple[int, int]) -> Path:
         for index, (width, height) in enumerate(sizes):
             stamp_ns = START_NS + index * 10**8
             rgb = np.full((height, width, 3), 20 * index, np.uint8)
-            for topic, pixels, encoding in (
-                ('/camera/image_raw', rgb, 'rgb8'),
-                ('/camera/depth', np.full((48, 64), 4.0, np.float32), '32FC1'),
+            for topic, pixels, encoding, frame in (
+                ('/camera/image_raw', rgb, 'rgb8', 'camera'),
+                ('/camera/depth', np.full((48, 64), 4.0, np.float32), '32FC1', depth_frame),
             ):
-                content = cdr.image(
-                    pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id='camera'
-                )
+                content = cdr.image(pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id=frame)
                 writer.write(topic, stamp_ns, content)
     return path
 
@@ -267,6 +265,24 @@ def test_pictures_of_another_size_than_the_first_are_left_out(
     words = ('--method=lidar', f'--model={model}', f'--bag={bag}')
     assert cli.main(['scale', *words]) == 0
     assert '1 frames are left out: a picture has 32x24' in capsys.readouterr().out
+
+
+def test_depth_of_another_view_is_taken_only_by_name_and_then_doubted_first(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_depth_bag(tmp_path / 'bag', *6 * [(64, 48)], depth_frame='other')
+    found = evaluate(model, bag, capsys=capsys)
+    assert found['depth'] is None
+    assert "/camera/depth is in the frame 'other', /camera/image_raw in 'camera'" in said(found)
+    assert '--truth' in said(found)
+    named = evaluate(model, bag, '--truth=/camera/depth', capsys=capsys)
+    assert named['depth'] is not None
+    assert 'Do not believe the figures yet: The truth is of another view' in named['verdict']
+    words = ('scale', '--method=lidar', f'--model={model}', f'--bag={bag}')
+    assert cli.main([*words]) == 1
+    assert "in the frame 'other'" in capsys.readouterr().out
+    assert cli.main([*words, '--truth=/camera/depth', '--write']) == 1
+    assert 'DOUBTFUL: depth is of another view: /camera/depth is in' in capsys.readouterr().out
 
 
 def test_a_truth_topic_of_another_type_is_refused_by_its_type(

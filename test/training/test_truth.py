@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from monodepth2_training.data.odometry import Odometry
+from monodepth2_training.evaluation import truth
+from monodepth2_training.evaluation.depth_views import other_view
 from monodepth2_training.evaluation.ego_motion import EgoMotion
 from monodepth2_training.evaluation.matching import match
 from monodepth2_training.evaluation.median_map import MedianMap
 from monodepth2_training.evaluation.scans import read_scan
 from monodepth2_training.evaluation.sparse_depth import sparse_depth, without_hidden
 from monodepth2_training.evaluation.transforms import transform_between
-from support.lidar_bag import CAMERA, CLOUD_TYPE, cloud
+from support import make_bag
+from support.lidar_bag import CAMERA, CLOUD_TYPE, TF_TYPE, cloud, links
 
 from monodepth2_ros.errors import EvaluationError, RecordingError
 from monodepth2_ros.geometry.static_frames import StaticFrames
-from monodepth2_ros.recordings import Message
+from monodepth2_ros.recordings import Message, RecordingWriter, cdr, open_recording
+from monodepth2_ros.recordings.messages import CAMERA_INFO_TYPE, IMAGE_TYPE
 
 MS = 1_000_000
 
@@ -155,3 +160,76 @@ def test_a_map_without_a_frame_is_that_of_the_others() -> None:
     size = {'height': 20, 'width': 30, 'cell_px': 4}
     others = MedianMap(truths[:1] + truths[2:], **size).median()
     assert np.array_equal(MedianMap(truths, **size).median(without=1), others)
+
+
+def write_rig(
+    path: Path, *topics: tuple[str, str, float], same: tuple[str, str] = ('', '')
+) -> Path:
+    """One message on each (topic, frame, fx), each with its camera_info; two frames may be one."""
+    stamp_ns = make_bag.START_NS
+    with RecordingWriter(path) as writer:
+        if any(same):
+            writer.add_topic('/tf_static', TF_TYPE, latched=True)
+            writer.write('/tf_static', stamp_ns, links((*same, (0.0,) * 6 + (1.0,))))
+        for topic, frame, fx_px in topics:
+            depth = 'depth' in topic
+            pixels = np.zeros((48, 64) if depth else (48, 64, 3), np.uint16 if depth else np.uint8)
+            encoding = '16UC1' if depth else 'rgb8'
+            K = (fx_px, 0.0, 31.5, 0.0, fx_px, 23.5, 0.0, 0.0, 1.0)
+            info = replace(make_bag.CALIBRATION, K=K, P=(0.0,) * 12)
+            info_topic = f'{topic.rpartition("/")[0]}/camera_info'
+            writer.add_topic(topic, IMAGE_TYPE)
+            writer.add_topic(info_topic, CAMERA_INFO_TYPE)
+            writer.write(
+                info_topic, stamp_ns, cdr.camera_info(info, stamp_ns=stamp_ns, frame_id=frame)
+            )
+            writer.write(
+                topic,
+                stamp_ns,
+                cdr.image(pixels, encoding=encoding, stamp_ns=stamp_ns, frame_id=frame),
+            )
+    return path
+
+
+@pytest.mark.parametrize('frames', [('front', 'rear'), ('optical', 'optical')])
+def test_each_camera_of_a_rig_takes_its_own_depth(tmp_path: Path, frames: tuple[str, str]) -> None:
+    topics = [
+        (f'/{name}/{kind}/image_raw', frame, 50.0)
+        for name, frame in zip(('front', 'rear'), frames, strict=True)
+        for kind in ('color', 'aligned_depth')
+    ]
+    with open_recording(write_rig(tmp_path / 'bag', *topics)) as recording:
+        for name in ('front', 'rear'):
+            found = truth.find_topic(recording, f'/{name}/color/image_raw')
+            assert found == f'/{name}/aligned_depth/image_raw'
+
+
+def test_depth_in_the_frame_of_the_pictures_goes_before_that_of_its_neighbour(
+    tmp_path: Path,
+) -> None:
+    picture = ('/camera/color/image_raw', 'color', 50.0)
+    depths = ('/camera/a_depth/image_rect', 'depth', 50.0), ('/out/depth/image', 'color', 50.5)
+    with open_recording(write_rig(tmp_path / 'bag', picture, *depths)) as recording:
+        assert truth.find_topic(recording, picture[0]) == depths[1][0]
+
+
+@pytest.mark.parametrize(
+    ('frame', 'fx_px', 'why'),
+    [('depth', 50.0, "in the frame 'depth'"), ('color', 35.0, 'has fx 35, fy 35')],
+)
+def test_depth_of_another_view_is_not_taken_and_said_why(
+    tmp_path: Path, frame: str, fx_px: float, why: str
+) -> None:
+    image, depth = '/camera/color/image_raw', '/camera/depth/image_rect'
+    bag = write_rig(tmp_path / 'bag', (image, 'color', 50.0), (depth, frame, fx_px))
+    with open_recording(bag) as recording:
+        assert truth.find_topic(recording, image) is None
+        assert why in other_view(recording, depth, image)
+
+
+def test_frames_that_tf_lays_on_each_other_are_one_view(tmp_path: Path) -> None:
+    image, depth = '/camera/infra1/image_rect', '/camera/depth/image_rect'
+    topics = (image, 'infra1', 50.0), (depth, 'depth', 50.0)
+    bag = write_rig(tmp_path / 'bag', *topics, same=('infra1', 'depth'))
+    with open_recording(bag) as recording:
+        assert truth.find_topic(recording, image) == depth

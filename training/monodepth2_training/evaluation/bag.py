@@ -22,6 +22,7 @@ from monodepth2_training.evaluation.bag_notes import (
     matching_doubts,
     prediction_doubts,
     truth_facts,
+    view_doubts,
 )
 from monodepth2_training.evaluation.depth_errors import DepthLimits, garg_crop
 from monodepth2_training.evaluation.evaluation import (
@@ -126,6 +127,7 @@ def _evaluate_depth(
         on_frame(done, total)
     alignment = check_alignment(recording, frames.image, frames.view, judged.rims)
     doubts = [
+        *view_doubts(frames),
         *prediction_doubts(judged.blank),
         *matching_doubts(frames, truth),
         *coverage_doubts(frames, judged.pairs, bare - len(judged.blank)),

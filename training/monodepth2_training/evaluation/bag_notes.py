@@ -18,6 +18,19 @@ _FEW_PIXELS = 1_000
 _NOTABLE_DELAY_S = 0.005
 
 
+def view_doubts(frames: TrueFrames) -> list[Doubt]:
+    """Whether depth images are of this camera at all."""
+    if not frames.other_view:
+        return []
+    return [
+        Doubt(
+            what=f'The truth is of another view than the pictures: {frames.other_view}.',
+            advice='Record depth that is aligned to the pictures.',
+            urgent=True,
+        )
+    ]
+
+
 def matching_doubts(frames: TrueFrames, truth: TruthSettings) -> list[Doubt]:
     """What the stamps say."""
     later_s = np.array(frames.later_s)

@@ -22,6 +22,7 @@ from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
 from monodepth2_training.data.bags import choose_drive_camera
 from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.evaluation import truth
+from monodepth2_training.evaluation.depth_views import other_view
 from monodepth2_training.evaluation.ego_motion import EgoMotion
 from monodepth2_training.evaluation.matching import match
 from monodepth2_training.evaluation.transforms import (
@@ -41,7 +42,7 @@ class TruthSettings:
     camera: str = ''
     """Image topic or namespace; empty takes the first camera."""
     topic: str = ''
-    """Of depth images or clouds; empty takes the first that fits."""
+    """Of depth images or clouds; empty takes the likeliest that fits."""
     extrinsics: Transform | None = None
     """[4, 4] from the lidar's frame to the camera's; by ``/tf_static`` if None."""
     tolerance_s: float = 0.02
@@ -81,6 +82,7 @@ class TrueFrames:
         image: topic of the pictures.
         topic: topic of the truth.
         lidar: whether that is a lidar's.
+        other_view: why depth images are not of this camera's view; empty where nothing says so.
         view: how pictures become pinhole pictures.
         motion: how scans are moved to the time of their pictures, in words.
         later_s: by how much truth was later than its picture, of each match so far.
@@ -99,6 +101,12 @@ class TrueFrames:
         self.view = view_of_camera(recording, self.image)
         self.topic = settings.topic or _choose(recording, self.image, settings)
         self.lidar = truth.is_lidar(recording, self.topic)
+        self.other_view = '' if self.lidar else other_view(recording, self.topic, self.image)
+        if self.other_view and not settings.topic:
+            raise EvaluationError(
+                f'depth images are not of this camera: {self.other_view}; record depth that is '
+                'aligned to the pictures, or name a topic with --truth'
+            )
         motion, self.motion = _motion(recording, self.topic) if self.lidar else (None, '')
         self._depth_at = truth.open_truth(
             recording,

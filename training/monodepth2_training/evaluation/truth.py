@@ -21,6 +21,7 @@ from monodepth2_ros.geometry.rectification import Rectifier
 from monodepth2_ros.recordings import Message, Recording, cdr
 from monodepth2_ros.recordings.cameras import frame_stamp_ns
 from monodepth2_training.evaluation.depth_messages import depth_of
+from monodepth2_training.evaluation.depth_views import frame_id, nearest_first, other_view
 from monodepth2_training.evaluation.ego_motion import EgoMotion
 from monodepth2_training.evaluation.scans import CLOUD_TYPE, Scan, read_scan
 from monodepth2_training.evaluation.sparse_depth import sparse_depth, without_hidden
@@ -36,7 +37,7 @@ DepthAt = Callable[[Message, int], Depth]
 
 
 def topics(recording: Recording, image_topic: str) -> tuple[str, ...]:
-    """All topics that may hold true depth of a camera: depth images first, then clouds."""
+    """Topics that may hold true depth of a camera: depth images, likeliest first, then clouds."""
     cameras = set(recording.image_topics())
     images = [
         topic.name
@@ -48,13 +49,15 @@ def topics(recording: Recording, image_topic: str) -> tuple[str, ...]:
         and topic.name != image_topic
     ]
     clouds = [topic.name for topic in recording.topics if topic.type == CLOUD_TYPE and topic.count]
-    return (*images, *clouds)
+    return (*nearest_first(recording, images, image_topic), *clouds)
 
 
 def find_topic(recording: Recording, image_topic: str) -> str | None:
     """The topic to take true depth from; None if there is none for this camera."""
     for name in topics(recording, image_topic):
-        if recording.topic(name).type != CLOUD_TYPE:
+        if not is_lidar(recording, name):
+            if other_view(recording, name, image_topic):
+                continue
             return name
         try:
             lidar_pose(recording, name, image_topic)
@@ -175,11 +178,7 @@ def frame_of(recording: Recording, topic: str) -> str:
     Raises:
         EvaluationError: the first message does not say.
     """
-    first = next(recording.messages([topic]), None)
-    try:
-        name = cdr.header_frame_id(first.data).lstrip('/') if first else ''
-    except RecordingError:
-        name = ''
+    name = frame_id(recording, topic)
     if not name:
         raise EvaluationError(
             f'{topic} has no frame_id: how it is mounted is unknown; give it with '

@@ -49,7 +49,7 @@ class MeasureSettings:
     camera_height_m: float = 0.0
     """Height of the camera above the ground; 0 takes it from /tf_static."""
     truth_topic: str = ''
-    """Topic of depth images or of a lidar; empty takes the first that fits."""
+    """Topic of depth images or of a lidar; empty takes the likeliest."""
     frames: int = 200
     """Frames that each method looks at, spread over the recording."""
 
@@ -195,7 +195,8 @@ class _Measuring:
         if frames.unusable:
             notes.append(f'{len(frames.unusable)} frames are left out: {frames.unusable[0]}')
         method = f'{kind} of {frames.topic}'
-        return self._estimate(ratios, frames.view.seen, method, tuple(notes))
+        doubts = [f'depth is of another view: {why}' for why in [frames.other_view] if why]
+        return self._estimate(ratios, frames.view.seen, method, tuple(notes), tuple(doubts))
 
     def _estimate(
         self,
