@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from monodepth2_training.data import guards
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import FrameRecord, open_writer
 from monodepth2_training.data.guards import check_store
 from monodepth2_training.data.store_document import Progress, StoredCamera, StoreDocument
+from monodepth2_training.data.triplets import TripletSettings, make_split
 from support.moving_bag import START_NS, message, picture, write_moving_bag
 
 from monodepth2_ros.errors import CalibrationError
@@ -34,6 +34,7 @@ def _store(
     size: tuple[int, int] = (64, 32),
     second_late_ns: int | None = None,
     parts: int = 1,
+    period_ns: int = 10**8,
     **fields: float,
 ) -> FrameStore:
     motion = motion if motion is not None else [0.015] * 30
@@ -61,7 +62,7 @@ def _store(
             enumerate(late_ns), range(parts), enumerate(motion)
         ):
             record = FrameRecord(
-                stamp_ns=index * 10**8 + later_ns,
+                stamp_ns=index * period_ns + later_ns,
                 part=part,
                 motion=float('nan') if index == 0 else moved,
                 **{'brightness': 0.5, 'clipped': 0.01, **fields},
@@ -82,7 +83,12 @@ def test_a_sound_store_gives_no_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ('what', 'severity', 'found', 'fix'),
     [
-        ({'motion': [0.002] * 30}, 'warning', r'10 Hz move by 0\.20% of', '--keep-every 8'),
+        (
+            {'motion': [0.002] * 30},
+            'warning',
+            r'100 ms apart move by 0\.20% of',
+            'min_step_s to about 0.75',
+        ),
         ({'motion': [0.09] * 30}, 'error', 'too far apart', 'record at about 60 Hz'),
         ({'motion': [0.0] * 20 + [0.02] * 10}, 'warning', 'still in 66% of', 'while driving'),
         ({'motion': [0.0] * 30}, 'error', 'still in 100% of', 'while driving'),
@@ -129,6 +135,24 @@ def test_a_fault_is_told_with_its_fix(
     assert re.search(found, findings[0].what), findings[0].what
     assert re.search(fix, findings[0].fix), findings[0].fix
     assert findings[0].text() == f'{severity}: {findings[0].what}; {findings[0].fix}'
+
+
+@pytest.mark.parametrize('moved', [0.003, 0.00095])
+def test_the_small_steps_of_a_fast_camera_add_up(tmp_path: Path, moved: float) -> None:
+    assert check_store(_store(tmp_path / 's', motion=[moved] * 60, period_ns=16_666_667)) == ()
+
+
+def test_a_fast_camera_is_told_which_step_keeps_motion_in_the_band(tmp_path: Path) -> None:
+    slow = _store(tmp_path / 'slow', motion=[0.0006] * 90, period_ns=16_666_667)
+    (finding,) = check_store(slow)
+    assert '83 ms apart move by 0.30% of' in finding.what
+    assert finding.fix == 'set triplets.min_step_s to about 0.42 and triplets.max_step_s to 0.83'
+    followed = TripletSettings(min_step_s=0.42, max_step_s=0.83)
+    assert check_store(slow, triplets=followed) == ()
+    assert len(make_split(slow, mode='mono', settings=followed).training) > 20
+    (finding,) = check_store(_store(tmp_path / 'fast', motion=[0.02] * 60, period_ns=16_666_667))
+    assert '83 ms apart move by 10.00% of' in finding.what
+    assert finding.fix == 'drive slower, or set triplets.min_step_s to about 0.013'
 
 
 @pytest.mark.parametrize('late_ms', [-20, 20])
@@ -191,10 +215,6 @@ def test_errors_come_before_warnings(tmp_path: Path) -> None:
 def test_the_batch_size_is_the_callers(tmp_path: Path) -> None:
     store = _store(tmp_path / 's', motion=[0.015] * 10)
     assert check_store(store, batch_size=8) == ()
-
-
-def test_the_step_that_is_named_gives_the_motion_that_is_wanted() -> None:
-    assert 8 * 0.002 >= guards._GOOD_MOTION > 7 * 0.002
 
 
 @pytest.mark.parametrize(

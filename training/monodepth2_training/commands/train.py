@@ -251,7 +251,8 @@ def _say_store(store: FrameStore, config: TrainingConfig, say: Callable[[str], N
     for number, camera in enumerate(store.cameras):
         pictures = len(store.frames(number).stamps_ns)
         say(f'{camera.name}: {pictures} pictures of {store.width}x{store.height}')
-    for finding in check_store(store, batch_size=config.optimisation.batch_size):
+    batch_size = config.optimisation.batch_size
+    for finding in check_store(store, batch_size=batch_size, triplets=config.triplets):
         say(finding.text())
 
 

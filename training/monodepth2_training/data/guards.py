@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks for what would spoil the training on a frame store, and says what to do about it.
 
-Motion is the median optical flow between neighbouring frames, as a share of the image width. The
-bands are wide: a KITTI drive at 10 Hz lies at 0.015, between 0.005 and 0.03.
+Motion is the median optical flow, as a share of the image width, over the shortest time between
+frames that training compares: each single frame of a fast camera moves little. The bands are wide:
+a KITTI drive at 10 Hz lies at 0.015, between 0.005 and 0.03.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_training.data.frame_store import FrameStore, FrameTable
-from monodepth2_training.data.neighbours import find_partners, period_ns
+from monodepth2_training.data.neighbours import find_neighbours, find_partners, period_ns
 from monodepth2_training.data.network_unit import is_stereo_pair
 from monodepth2_training.data.time_blocks import clocks
+from monodepth2_training.data.triplets import TripletSettings
 
 STANDING_MOTION = 0.001
 """Below this the camera counts as standing still: a sixth of a pixel at 160 columns."""
 
+_LONGEST_NS = 60 * 10**9
 _GOOD_MOTION = 0.015
 _LEAST_MOTION, _MOST_MOTION = 0.004, 0.06
 _MOST_STANDING = 0.5
@@ -50,12 +53,15 @@ class Finding:
         return f'{self.severity}: {self.what}; {self.fix}'
 
 
-def check_store(store: FrameStore, *, batch_size: int = 12) -> tuple[Finding, ...]:
+def check_store(
+    store: FrameStore, *, batch_size: int = 12, triplets: TripletSettings | None = None
+) -> tuple[Finding, ...]:
     """Judge a store before it is trained on.
 
     Args:
         store: the store.
         batch_size: triplets that a training step takes.
+        triplets: how far apart frames are compared; the defaults if None.
 
     Returns:
         what was found, errors first.
@@ -66,7 +72,7 @@ def check_store(store: FrameStore, *, batch_size: int = 12) -> tuple[Finding, ..
         findings += _focal_length(camera.name, camera.source.camera)
         findings += _shape(camera.name, camera.source.camera, store)
         findings += _count(camera.name, table, batch_size)
-        findings += _motion(camera.name, table)
+        findings += _motion(camera.name, table, triplets or TripletSettings())
         findings += _exposure(camera.name, table)
         findings += _overlap(store, number)
     if is_stereo_pair(store.cameras):
@@ -158,36 +164,34 @@ def _inner_frames(part: NDArray[np.int32]) -> int:
     return int(((part[1:-1] == part[:-2]) & (part[1:-1] == part[2:])).sum())
 
 
-def _motion(name: str, table: FrameTable) -> list[Finding]:
-    """Judge how far the picture moves between neighbours."""
-    motion = table.motion[np.isfinite(table.motion)]
-    if not motion.size:
+def _motion(name: str, table: FrameTable, triplets: TripletSettings) -> list[Finding]:
+    """Judge how far the picture moves within the shortest step that training takes."""
+    _, later = find_neighbours(table, replace(triplets.step, min_motion=0.0, max_ns=_LONGEST_NS))
+    known = np.flatnonzero(later.by_time >= 0)
+    if not known.size:
         return []
+    motion, ahead = later.motion[known], later.by_time[known]
     standing = float((motion < STANDING_MOTION).mean())
     if standing > _MOST_STANDING:
         what = f'{name}: the camera stands still in {standing:.0%} of the frames'
         fix = 'record while driving; training drops standing frames unless told to keep them'
         return [Finding(severity='error' if standing > 0.95 else 'warning', what=what, fix=fix)]
     median = float(np.median(motion[motion >= STANDING_MOTION]))
-    rate_hz = _rate_hz(table)
-    found = f'{name}: neighbours at {rate_hz:.3g} Hz move by {median:.2%} of the width'
+    step_s = float(np.median(table.stamps_ns[ahead] - table.stamps_ns[known])) / 1e9
+    wanted_s = step_s * _GOOD_MOTION / median
+    found = f'{name}: frames {step_s * 1e3:.0f} ms apart move by {median:.2%} of the width'
+    set_step = f'set triplets.min_step_s to about {wanted_s:.2g}'
     if median < _LEAST_MOTION:
-        step = math.ceil(_GOOD_MOTION / median)
-        what = f'{found}: too little parallax'
-        fix = f'extract with --keep-every {step} (about {rate_hz / step:.2g} Hz)'
-        return [Finding(severity='warning', what=what, fix=fix)]
+        longest = f' and triplets.max_step_s to {2.0 * wanted_s:.2g}'
+        fix = set_step + (longest if wanted_s > 0.8 * triplets.max_step_s else '')
+        return [Finding(severity='warning', what=f'{found}: too little parallax', fix=fix)]
     if median > _MOST_MOTION:
-        wanted_hz = rate_hz * median / _GOOD_MOTION
+        record = f'record at about {1.0 / wanted_s:.2g} Hz; drop --keep-every if it is set'
+        several = float(np.median(ahead - known)) > 1.0
+        fix = f'drive slower, or {set_step if several else record}'
         what = f'{found}: too far apart to be matched'
-        fix = f'record at about {wanted_hz:.2g} Hz or drive slower; drop --keep-every if it is set'
         return [Finding(severity='error', what=what, fix=fix)]
     return []
-
-
-def _rate_hz(table: FrameTable) -> float:
-    """Frames a second between neighbours, in the median."""
-    steps_ns = np.diff(table.stamps_ns)[np.diff(table.part) == 0]
-    return 1e9 / max(float(np.median(steps_ns)), 1.0) if steps_ns.size else 0.0
 
 
 def _exposure(name: str, table: FrameTable) -> list[Finding]:

@@ -171,7 +171,10 @@ def _guard_sections(record: RunRecord) -> list[Section]:
     """What the checks of the recording say, where there is one."""
     if record.store is None:
         return []
-    found = check_store(record.store, batch_size=record.config.optimisation.batch_size)
+    config = record.config
+    found = check_store(
+        record.store, batch_size=config.optimisation.batch_size, triplets=config.triplets
+    )
     return [sections.guards_section(found)]
 
 
