@@ -42,10 +42,10 @@ bench: venv  ## measure speed on this machine
 
 lint: venv  ## check style and types
 	@echo '[test] ruff: rules, format'
-	@.venv/bin/ruff check --quiet .
-	@.venv/bin/ruff format --check --quiet . || { echo 'error: run .venv/bin/ruff format .' >&2; exit 1; }
+	@.venv/bin/python -m ruff check --quiet .
+	@.venv/bin/python -m ruff format --check --quiet . || { echo 'error: run .venv/bin/python -m ruff format .' >&2; exit 1; }
 	@echo '[test] mypy: types'
-	@.venv/bin/mypy
+	@.venv/bin/python -m mypy
 
 clean:  ## remove .venv and all that was built or written
 	@rm -rf .venv build install log demo/out .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -205,6 +205,14 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         assert _requirements(f'{name}.txt') <= pinned
 
 
+def test_tools_are_run_by_the_python_of_the_venv_which_finds_those_of_the_system_too() -> None:
+    """Beside a ROS 2 pip installs no second colcon, ruff or mypy, and no program of that name."""
+    program = re.compile(r'\.venv/bin/(?!python|activate|monodepth2)')
+    pages = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *(ROOT / 'docs').glob('*.md')]
+    for path in (ROOT / 'Makefile', ROOT / '.pre-commit-config.yaml', *pages):
+        assert not program.search(path.read_text()), path.name
+
+
 def test_the_licence_and_the_notice_are_complete() -> None:
     licence, notice = (ROOT / 'LICENSE').read_text(), (ROOT / 'NOTICE').read_text()
     assert 'Apache License' in licence and 'END OF TERMS AND CONDITIONS' in licence
