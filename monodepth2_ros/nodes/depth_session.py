@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from monodepth2_ros import memory
@@ -67,7 +68,7 @@ def load(parameters: NodeParameters, known: ScaleKeeper | None = None) -> Loaded
         Monodepth2Error: the model file or the device cannot be used.
     """
     estimator = DepthEstimator.load(
-        parameters.model,
+        Path(parameters.model).expanduser(),
         engine=parameters.engine,
         device=parameters.device,
         precision=parameters.precision,

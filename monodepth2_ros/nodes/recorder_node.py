@@ -25,6 +25,7 @@ from monodepth2_ros.nodes.declaration import read_once
 from monodepth2_ros.nodes.interrupts import ignore_interrupts, leave_interrupts_to_ros
 from monodepth2_ros.nodes.message_types import listening_qos, message_class
 from monodepth2_ros.nodes.parameter_table import parameter
+from monodepth2_ros.optional_packages import missing_package
 from monodepth2_ros.recordings import RecordingWriter, cdr
 from monodepth2_ros.recordings.transit import Transit
 
@@ -164,9 +165,10 @@ class RecorderNode(Node):
         kind = given or KNOWN_TYPES.get(name, '')
         message = message_class(kind)
         if message is None:
-            raise ConfigError(
-                f'topic {entry!r}: no message type {kind!r}; write name:package/msg/Type'
-            )
+            package, is_type, _ = kind.partition('/msg/')
+            missing = missing_package(package, install='PyPI lacks some of ROS') if is_type else ''
+            remedy = missing or 'write name:package/msg/Type'
+            raise ConfigError(f'topic {entry!r}: no message type {kind!r}; {remedy}')
         if self.parameters.bag and not cdr.known_type(kind):
             raise ConfigError(f'topic {entry!r}: no definition of the message type {kind!r}')
         resolved = self.resolve_topic_name(name)

@@ -152,7 +152,7 @@ class ImageFolderRecording(_PictureRecording):
         Raises:
             RecordingError: it holds no image, or names that look like times cannot be any.
         """
-        self._files, self._stamps_ns = stamped_images(_images(path), fps=fps)
+        self._files, self._stamps_ns = stamped_images(image_files(path), fps=fps)
         if not self._files:
             raise RecordingError(
                 f'{path} holds neither a bag nor images ({", ".join(IMAGE_SUFFIXES)})'
@@ -196,11 +196,16 @@ class ImageFolderRecording(_PictureRecording):
 
 def has_images(folder: Path) -> bool:
     """Whether a folder holds at least one image file."""
-    return bool(_images(folder))
+    return bool(image_files(folder))
 
 
-def _images(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+def image_files(folder: Path) -> list[Path]:
+    """The image files in a folder; hidden ones, such as macOS's ``._1.jpg``, are none."""
+    return [
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
+    ]
 
 
 def _probe_video(path: Path) -> tuple[int, float]:

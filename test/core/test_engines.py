@@ -366,6 +366,19 @@ def test_a_compiled_network_is_run_and_named(
     np.testing.assert_array_equal(chosen.engine.infer(example_image(model.depth_net)), 0.5)
 
 
+def test_a_network_whose_compiled_form_does_not_load_runs_without_it(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise DeviceError(f'{path.name} does not load: no room')
+
+    _write(model, _record(model), tmp_path)
+    monkeypatch.setattr('monodepth2_ros.inference.engines.torch.load_package', fail)
+    chosen = build_engine(model, EngineRequest(engine='torch', device='cpu', precision='float32'))
+    assert chosen.engine.name == 'torch float32'
+    assert 'does not load: no room' in chosen.reason
+
+
 class _Half(torch.nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return image.float().mean(1, keepdim=True) / 2.0

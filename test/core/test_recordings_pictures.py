@@ -223,6 +223,12 @@ def test_image_files_keep_their_channels_and_depth(tmp_path, pixels, encoding):
     assert len(frame.data) == pixels.nbytes
 
 
+def test_hidden_files_of_a_folder_are_no_pictures(tmp_path):
+    cv2.imwrite(str(tmp_path / '1.png'), np.zeros((48, 64, 3), np.uint8))
+    (tmp_path / '._1.png').write_bytes(b'what macOS keeps beside it')
+    assert pictures.image_files(tmp_path) == [tmp_path / '1.png']
+
+
 def test_an_undecodable_picture_of_a_folder_is_left_out_and_counted(tmp_path):
     folder = write_images(tmp_path / 'images', ['a.png', 'b.png', 'c.png'])
     (folder / 'b.png').write_bytes(b'no picture')

@@ -174,6 +174,12 @@ def test_topics_that_are_refused_leave_no_bag_behind(ros_world, tmp_path, topics
     assert not (tmp_path / 'bag').exists()
 
 
+def test_a_type_of_a_package_that_is_not_there_is_said_so(ros_world):
+    overrides = [Parameter('topics', value=['/mine:no_such_msgs/msg/Type'])]
+    with pytest.raises(ConfigError, match='Python has no no_such_msgs'):
+        RecorderNode(context=ros_world.context, parameter_overrides=overrides)
+
+
 def test_an_unknown_topic_needs_its_type(ros_world):
     overrides = [Parameter('topics', value=['/mine'])]
     with pytest.raises(ConfigError, match="topic '/mine': no message type ''; write name:package"):

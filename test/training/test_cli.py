@@ -146,6 +146,12 @@ def test_wrong_usage_ends_with_status_2(
             'monodepth2 info: error: ZeroDivisionError: by zero '
             '(unexpected; MONODEPTH2_DEBUG=1 shows where)\n',
         ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name='torch'),
+            1,
+            f'monodepth2 info: error: {sys.executable} has no torch: run make venv, then '
+            '.venv/bin/monodepth2\n',
+        ),
         (KeyboardInterrupt(), 130, ''),
     ],
 )

@@ -35,14 +35,16 @@ def test_the_word_demo_names_the_bundled_model_for_verbs_that_read_one(
     assert json.loads(capsys.readouterr().out)['path'] == str(bundled_model())
 
 
-@pytest.mark.parametrize('kind', ['pip', 'colcon'])
+@pytest.mark.parametrize('kind', ['pip', 'pip --prefix', 'colcon'])
 def test_the_bundled_model_of_an_installation_is_found_or_said_to_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     prefix = tmp_path / 'prefix'
     folder = prefix / 'share' / 'monodepth2_ros' / 'demo'
     folder.mkdir(parents=True)
-    monkeypatch.setattr(shared_files, '__file__', str(tmp_path / 'a' / 'b' / 'shared_files.py'))
+    beside = prefix / 'lib' / 'python3.x' if kind == 'pip --prefix' else tmp_path / 'other' / 'a'
+    installed = beside / 'site-packages' / 'monodepth2_training' / 'shared_files.py'
+    monkeypatch.setattr(shared_files, '__file__', str(installed))
     monkeypatch.setattr(sys, 'prefix', str(prefix if kind == 'pip' else tmp_path))
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{prefix}' if kind == 'colcon' else '')
     with pytest.raises(ModelFileError, match='install the package again'):

@@ -109,7 +109,9 @@ def _report(verb: str, err: Exception) -> int:
     if os.environ.get('MONODEPTH2_DEBUG', '') not in ('', '0'):
         traceback.print_exception(type(err), err, err.__traceback__)
     text = ' '.join(str(err).split())
-    if not isinstance(err, (Monodepth2Error, OSError)):
+    if isinstance(err, ModuleNotFoundError):
+        text = f'{sys.executable} has no {err.name}: run make venv, then .venv/bin/monodepth2'
+    elif not isinstance(err, (Monodepth2Error, OSError)):
         text = f'{type(err).__name__}: {text} (unexpected; MONODEPTH2_DEBUG=1 shows where)'
     print(f'monodepth2 {verb}: error: {text}', file=sys.stderr)
     return _USAGE if isinstance(err, ConfigError) else _FAILURE

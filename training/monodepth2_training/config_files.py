@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import sys
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,10 @@ def known_configs() -> list[str]:
 
 def _listing(name: str) -> str:
     """The configuration nearest to a name, or all."""
-    return nearest(Path(name).stem, known_configs())
+    known = known_configs()
+    if not known:
+        return f'none are installed: not one YAML file in config/training of {sys.prefix}'
+    return nearest(Path(name).stem, known)
 
 
 def _read_chain(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ def shared_folders(*parts: str) -> list[Path]:
     package = Path(__file__).parent
     prefixes = [
         package.parent,
+        # Of pip's --prefix and --user, and of Debian's Python: lib/python3.x/site-packages.
+        *package.parents[3:4],
         Path(sys.prefix),
         *(
             Path(prefix)

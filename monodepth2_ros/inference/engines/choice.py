@@ -8,6 +8,7 @@ installed and load; TensorRT only with a plan that was exported for this GPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -160,10 +161,13 @@ def _torch(model: Model, device: torch.device, precision: str, threads: int) -> 
     if device.type == 'cuda':
         return TorchEngine(model.depth_net, device, dtype=dtype), ''
     found, why_not = find_engine_file(model, compiled.package_record(model, precision))
-    package = found.path(compiled.SUFFIX) if found else None
-    engine = TorchEngine(model.depth_net, device, dtype=dtype, threads=threads, package=package)
+    make = partial(TorchEngine, model.depth_net, device, dtype=dtype, threads=threads)
     if found is not None:
-        return engine, _origin(found)
+        try:
+            return make(package=found.path(compiled.SUFFIX)), _origin(found)
+        except DeviceError as err:
+            why_not = str(err)
+    engine = make()
     return engine, f'not compiled: {why_not} (monodepth2 export --format torch makes one)'
 
 

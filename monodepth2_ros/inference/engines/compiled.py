@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import torch
@@ -72,5 +73,8 @@ def load_package(path: Path) -> Network:
     try:
         network: Network = torch._inductor.aoti_load_package(str(path))
     except (RuntimeError, OSError) as err:
-        raise DeviceError(f'{path} does not load ({err}): remove it or export it again') from err
+        raise DeviceError(
+            f'{path} does not load ({err}): give {gettempdir()}, into which it is unpacked, room '
+            'and no noexec, or export it again'
+        ) from err
     return network

@@ -13,7 +13,12 @@ from monodepth2_ros.errors import ConfigError, RecordingError
 from monodepth2_ros.recordings import choose_camera, open_recording
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
 from monodepth2_ros.recordings.natural_order import natural_key
-from monodepth2_ros.recordings.pictures import IMAGE_SUFFIXES, VIDEO_SUFFIXES, has_images
+from monodepth2_ros.recordings.pictures import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    has_images,
+    image_files,
+)
 from monodepth2_ros.recordings.rosbag2 import is_bag_folder
 from monodepth2_training.prediction.image_files import read_image
 
@@ -86,8 +91,7 @@ def _image_files(path: Path) -> list[Path] | None:
     if not path.is_dir() and path.suffix.lower() in IMAGE_SUFFIXES:
         return [path]
     if path.is_dir() and not is_bag_folder(path) and has_images(path):
-        files = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-        return sorted(files, key=lambda file: natural_key(file.name))
+        return sorted(image_files(path), key=lambda file: natural_key(file.name))
     return None
 
 
