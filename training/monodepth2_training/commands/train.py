@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from monodepth2_training.run.folder import RunFolder
     from monodepth2_training.run.processes import Processes
     from monodepth2_training.run.progress import RunProgress
-    from monodepth2_training.run.source import RunSource
     from monodepth2_training.run.training import Outcome
 
 HELP = (
@@ -228,9 +227,7 @@ def _beginning(config: TrainingConfig) -> str:
     )
 
 
-def _extract(
-    folder: RunFolder, opened: Callable[[RunSource, Callable[[int, int], None]], FrameStore]
-) -> None:
+def _extract(folder: RunFolder, opened: Callable[..., FrameStore]) -> None:
     """Extract the run's frames, or the rest of them, where it has recordings."""
     from monodepth2_training.commands.progress import ProgressLine
 
