@@ -34,6 +34,10 @@ class RecordingError(Monodepth2Error):
     """A bag, video or image folder cannot be read or written."""
 
 
+class CameraChoiceError(RecordingError):
+    """A camera has to be named: one line says so, and the lines after it list the cameras."""
+
+
 class CheckpointError(Monodepth2Error):
     """A checkpoint of the trainer is missing, damaged or of another run, or cannot be written."""
 

@@ -105,7 +105,7 @@ def test_of_several_cameras_one_has_to_be_named_and_all_are_listed(tmp_path):
     with pytest.raises(RecordingError) as caught:
         chosen(path)
     text = str(caught.value)
-    assert 'has 2 cameras: name the one to train on' in text
+    assert 'has 2 cameras: name one' in text
     assert (
         '/rear/image_raw  sensor_msgs/msg/Image  3 frames  64x48  10.0 Hz  calibration: '
         '/rear/camera_info'

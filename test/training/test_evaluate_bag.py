@@ -285,6 +285,22 @@ def test_depth_of_another_view_is_taken_only_by_name_and_then_doubted_first(
     assert 'DOUBTFUL: depth is of another view: /camera/depth is in' in capsys.readouterr().out
 
 
+def test_of_several_cameras_one_has_to_be_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        for name in ('/front', '/rear'):
+            writer.add_topic(f'{name}/image_raw', IMAGE_TYPE)
+            writer.add_topic(f'{name}/camera_info', CAMERA_INFO_TYPE)
+            writer.write(f'{name}/camera_info', START_NS, camera_info(START_NS))
+            writer.write(f'{name}/image_raw', START_NS, image(0, START_NS))
+    words = (f'--model={model}', f'--bag={tmp_path / "bag"}')
+    for verb in ('evaluate', 'scale'):
+        assert cli.main([verb, *words]) == 1
+        said = capsys.readouterr().err
+        assert 'has 2 cameras: name one.\n  /front/image_raw  sensor_msgs/msg/Image' in said
+
+
 def test_a_truth_topic_of_another_type_is_refused_by_its_type(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -283,17 +283,21 @@ def test_a_calibration_with_distortion_rectifies_first(
     assert np.isfinite(np.load(tmp_path / 'd.npy')).all()
 
 
-def _write_bag(path: Path, picture: np.ndarray, calibration: CameraCalibration) -> None:
+def _write_bag(
+    path: Path, picture: np.ndarray, calibration: CameraCalibration, *others: str
+) -> None:
     with RecordingWriter(path) as bag:
-        bag.add_topic('/cam/image_raw', 'sensor_msgs/msg/Image')
-        bag.add_topic('/cam/camera_info', 'sensor_msgs/msg/CameraInfo')
+        for name in ('/cam', *others):
+            bag.add_topic(f'{name}/image_raw', 'sensor_msgs/msg/Image')
+            bag.add_topic(f'{name}/camera_info', 'sensor_msgs/msg/CameraInfo')
         for i in range(3):
             header = {'stamp_ns': 10**9 * (i + 1), 'frame_id': 'camera'}
             rows = picture[: HEIGHT - 10 * (i == 1)]
             image = cdr.image(rows, encoding='rgb8', **header)
             info = cdr.camera_info(calibration, **header)
-            bag.write('/cam/camera_info', header['stamp_ns'], info)
-            bag.write('/cam/image_raw', header['stamp_ns'], image)
+            for name in ('/cam', *others):
+                bag.write(f'{name}/camera_info', header['stamp_ns'], info)
+                bag.write(f'{name}/image_raw', header['stamp_ns'], image)
 
 
 def test_a_bag_is_rectified_by_its_own_calibration_and_odd_frames_are_skipped(
@@ -307,10 +311,12 @@ def test_a_bag_is_rectified_by_its_own_calibration_and_odd_frames_are_skipped(
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert (document['images'], document['rectified']) == (2, True)
+    assert document['topic'] == '/cam/image_raw'
     assert '1 of 3 pictures were skipped: 000001_2000000000: the calibration' in captured.err
     names = sorted(path.name for path in (tmp_path / 'o').iterdir())
     assert names == ['000000_1000000000.npy', '000002_3000000000.npy']
     assert _predict(models, tmp_path / 'bag', tmp_path / 'p', '--rectify=never') == 0
+    assert '3 x npy of /cam/image_raw -> ' in capsys.readouterr().out
     assert np.load(tmp_path / 'p' / '000001_2000000000.npy').shape == (HEIGHT - 10, WIDTH)
 
 
@@ -335,6 +341,21 @@ def test_a_bag_without_such_a_camera_names_those_it_has(
     _write_bag(tmp_path / 'bag', picture, DISTORTED)
     assert _predict(models, tmp_path / 'bag', tmp_path / 'o', '--topic=/front') == 1
     assert "no camera '/front'; its cameras are: /cam/image_raw" in capsys.readouterr().err
+
+
+def test_of_several_cameras_in_a_bag_one_has_to_be_named(
+    models: dict[str, Path],
+    picture: np.ndarray,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _write_bag(tmp_path / 'bag', picture[:HEIGHT], DISTORTED, '/rear')
+    assert _predict(models, tmp_path / 'bag', tmp_path / 'o') == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith('has 2 cameras: name one.')
+    assert [line.split()[0] for line in said[1:]] == ['/cam/image_raw', '/rear/image_raw']
+    assert _predict(models, tmp_path / 'bag', tmp_path / 'o', '--topic=/rear', '--limit=1') == 0
+    assert '1 x npy of /rear/image_raw' in capsys.readouterr().out
 
 
 def test_a_calibration_of_another_size_is_refused(

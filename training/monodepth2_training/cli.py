@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Sequence
 
 from monodepth2_ros import __version__
-from monodepth2_ros.errors import ConfigError, Monodepth2Error
+from monodepth2_ros.errors import CameraChoiceError, ConfigError, Monodepth2Error
 from monodepth2_training.signals import answered_by
 
 VERBS = {
@@ -105,10 +105,13 @@ def _module(verb: str) -> str:
 
 
 def _report(verb: str, err: Exception) -> int:
-    """Print one line about a failure, and its origin when that is asked for."""
+    """Print one line about a failure, below it the cameras to choose from, if that is it.
+
+    Where that is asked for, its origin comes first.
+    """
     if os.environ.get('MONODEPTH2_DEBUG', '') not in ('', '0'):
         traceback.print_exception(type(err), err, err.__traceback__)
-    text = ' '.join(str(err).split())
+    text = str(err) if isinstance(err, CameraChoiceError) else ' '.join(str(err).split())
     if isinstance(err, ModuleNotFoundError):
         text = f'{sys.executable} has no {err.name}: run make venv, then .venv/bin/monodepth2'
     elif not isinstance(err, (Monodepth2Error, OSError)):

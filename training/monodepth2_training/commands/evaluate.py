@@ -136,8 +136,9 @@ def _predictions(args: argparse.Namespace, pictures: int) -> Iterator[BagPredict
 def _on_recording(args: argparse.Namespace) -> Evaluation:
     """Evaluate on the recording."""
     from monodepth2_ros.geometry.calibration_file import load_calibration
-    from monodepth2_ros.recordings import choose_camera, open_recording
+    from monodepth2_ros.recordings import open_recording
     from monodepth2_training.commands.progress import ProgressLine
+    from monodepth2_training.data.bags import choose_one_camera
     from monodepth2_training.evaluation.bag import JudgeSettings, evaluate_bag
     from monodepth2_training.evaluation.depth_errors import DepthLimits
     from monodepth2_training.evaluation.transforms import load_extrinsics
@@ -157,7 +158,7 @@ def _on_recording(args: argparse.Namespace) -> Evaluation:
     calibration = load_calibration(args.calibration) if args.calibration else None
     progress = ProgressLine(args.limit)
     with open_recording(args.bag, calibration=calibration) as recording:
-        image = choose_camera(recording, args.camera).image
+        image = choose_one_camera(recording, args.camera).image
         with _predictions(args, recording.topic(image).count) as predictions:
             evaluation = evaluate_bag(
                 recording, predictions, truth, settings, on_frame=progress.reach

@@ -162,6 +162,7 @@ def _predict(
     )
     return Summary(
         model=args.model,
+        topic=source.topic,
         out=args.out,
         formats=('disparity',) if args.disparity else destination.formats,
         images=images,

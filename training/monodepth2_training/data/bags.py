@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from monodepth2_ros.errors import CalibrationError, RecordingError
+from monodepth2_ros.errors import CalibrationError, CameraChoiceError, RecordingError
 from monodepth2_ros.images import (
     CompressedImage,
     decode_compressed_unexpanded,
@@ -88,29 +88,37 @@ class DriveFrame:
 
 
 def choose_drive_camera(recording: Recording, wanted: str = '') -> DriveCamera:
-    """The camera to train on: that whose image topic or namespace is ``wanted``.
+    """The camera to train on: that of :func:`choose_one_camera`, with its calibration.
+
+    Raises:
+        RecordingError: no such camera, or several to choose from; the message lists all.
+        CalibrationError: it has no usable calibration.
+    """
+    return _drive_camera(recording, choose_one_camera(recording, wanted))
+
+
+def choose_one_camera(recording: Recording, wanted: str = '') -> CameraTopics:
+    """The camera whose image topic or namespace is ``wanted``, calibrated or not.
 
     When none is named, it is the only one, the only one with a calibration, or the left one of
     a stereo pair. Depth images are no cameras.
 
     Raises:
         RecordingError: no such camera, or several to choose from; the message lists all.
-        CalibrationError: it has no usable calibration.
     """
-    if wanted:
-        return _drive_camera(recording, choose_camera(recording, wanted))
     found = _one_a_namespace(recording)
+    if wanted or not found:
+        return choose_camera(recording, wanted)
     calibrated = [camera for camera in found if camera.info is not None]
     candidates = calibrated or found
     if len(candidates) == 1:
-        return _drive_camera(recording, candidates[0])
+        return candidates[0]
     if len(candidates) == 2:
         pairs = _pairs(_calibrated(recording, candidates))
         if pairs:
-            return pairs[0][0]
-    raise RecordingError(
-        f'{recording.path} has {len(candidates)} cameras: name the one to train on.\n'
-        f'{listing(recording)}'
+            return pairs[0][0].topics
+    raise CameraChoiceError(
+        f'{recording.path} has {len(candidates)} cameras: name one.\n{listing(recording)}'
     )
 
 
@@ -142,7 +150,7 @@ def choose_stereo_pair(
     if len(pairs) == 1:
         return pairs[0]
     what = f'{len(pairs)} stereo pairs: name one' if pairs else 'no stereo pair'
-    raise RecordingError(
+    raise CameraChoiceError(
         f'{recording.path} has {what}. Expected two cameras whose camera_info share fx in P and '
         f'differ in P[0, 3] = -fx x baseline (as camera_calibration writes it).\n'
         f'{listing(recording)}'

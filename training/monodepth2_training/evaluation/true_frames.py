@@ -17,9 +17,9 @@ from monodepth2_ros.errors import (
     RecordingError,
 )
 from monodepth2_ros.inference.views import View, Views
-from monodepth2_ros.recordings import Message, Recording, choose_camera
+from monodepth2_ros.recordings import Message, Recording
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
-from monodepth2_training.data.bags import choose_drive_camera
+from monodepth2_training.data.bags import choose_drive_camera, choose_one_camera
 from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.evaluation import truth
 from monodepth2_training.evaluation.depth_views import other_view
@@ -40,7 +40,7 @@ class TruthSettings:
     """Where true depth comes from and which of it counts."""
 
     camera: str = ''
-    """Image topic or namespace; empty takes the first camera."""
+    """Image topic or namespace; empty takes the only one."""
     topic: str = ''
     """Of depth images or clouds; empty takes the likeliest that fits."""
     extrinsics: Transform | None = None
@@ -97,7 +97,7 @@ class TrueFrames:
             EvaluationError: no truth, no picture, or a mounting or camera that is unknown.
         """
         self._recording, self._settings = recording, settings
-        self.image = choose_camera(recording, settings.camera).image
+        self.image = choose_one_camera(recording, settings.camera).image
         self.view = view_of_camera(recording, self.image)
         self.topic = settings.topic or _choose(recording, self.image, settings)
         self.lidar = truth.is_lidar(recording, self.topic)

@@ -56,7 +56,7 @@ def recorded_frames(
     Args:
         estimator: of the model; its network is not run.
         path: bag, video, or folder of images.
-        topic: image topic or namespace of the camera in a bag; its first camera if empty.
+        topic: image topic or namespace of the camera in a bag; the only one if empty.
         limit: most frames to take, spread evenly; every other one is for calibration.
 
     Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ConfigError, RecordingError
-from monodepth2_ros.recordings import choose_camera, open_recording
+from monodepth2_ros.recordings import open_recording
 from monodepth2_ros.recordings.cameras import decode_frame, frame_stamp_ns
 from monodepth2_ros.recordings.natural_order import natural_key
 from monodepth2_ros.recordings.pictures import (
@@ -20,6 +20,7 @@ from monodepth2_ros.recordings.pictures import (
     image_files,
 )
 from monodepth2_ros.recordings.rosbag2 import is_bag_folder
+from monodepth2_training.data.bags import choose_one_camera
 from monodepth2_training.prediction.image_files import read_image
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class PictureSource:
     """Each once, in order of name or time."""
     single: bool
     """Whether the path is one image file."""
+    topic: str = ''
+    """Image topic of the camera; empty where the pictures are of no bag."""
     files: Sequence[Path] = ()
     """The image files, if the pictures are such."""
     calibration: CameraCalibration | None = None
@@ -64,19 +67,21 @@ def open_pictures(path: Path, *, topic: str = '') -> Iterator[PictureSource]:
 
     Args:
         path: the file or folder.
-        topic: image topic or namespace of the camera in a bag; its first camera if empty.
+        topic: image topic or namespace of the camera in a bag; the only one if empty.
 
     Raises:
-        RecordingError: there is no such path, it is none of these, or it has no such camera.
+        RecordingError: there is no such path, it is none of these, it has no such camera, or
+            several to choose from.
         ConfigError: a topic is given for something that has none.
     """
     files = _image_files(path)
     if files is None:
         with open_recording(path) as recording:
-            camera = choose_camera(recording, topic)
+            camera = choose_one_camera(recording, topic)
             yield PictureSource(
                 pictures=_recorded(recording, camera.image),
                 single=False,
+                topic=camera.image if _is_bag(recording) else '',
                 calibration=recording.calibration(camera.image),
                 notes=lambda: recording.notes,
             )
@@ -109,7 +114,7 @@ def _reader(file: Path) -> Callable[[], NDArray[np.uint8]]:
 
 def _recorded(recording: Recording, topic: str) -> Iterator[Picture]:
     """Name frames by their number, in a bag also by their stamp."""
-    stamped = recording.path.suffix.lower() not in VIDEO_SUFFIXES
+    stamped = _is_bag(recording)
     count = 0
     for message in recording.messages([topic]):
         number = f'{count:06d}'
@@ -118,6 +123,10 @@ def _recorded(recording: Recording, topic: str) -> Iterator[Picture]:
         count += 1
     if count == 0:
         raise RecordingError(f'{recording.path} has no image on {topic}')
+
+
+def _is_bag(recording: Recording) -> bool:
+    return recording.path.suffix.lower() not in VIDEO_SUFFIXES
 
 
 def _decoder(message: Message) -> Callable[[], NDArray[np.uint8]]:

@@ -19,6 +19,8 @@ class Summary:
 
     model: Path
     """Model file."""
+    topic: str
+    """Image topic of the camera in a bag; empty for other pictures."""
     out: Path
     """File or folder that was written."""
     formats: tuple[str, ...]
@@ -55,4 +57,6 @@ class Summary:
         what = unit if self.formats != ('disparity',) else 'network output'
         pace = f'{1000.0 * self.seconds / max(self.images, 1):.0f} ms each on {self.device}'
         rectified = ', rectified' if self.rectified else ''
-        return f'{self.images} x {"+".join(self.formats)} -> {self.out}: {what}{rectified}, {pace}'
+        written = f'{self.images} x {"+".join(self.formats)}'
+        of_topic = f' of {self.topic}' if self.topic else ''
+        return f'{written}{of_topic} -> {self.out}: {what}{rectified}, {pace}'

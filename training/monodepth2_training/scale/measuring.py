@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
 from monodepth2_ros.inference.camera_match import match_cameras
 from monodepth2_ros.inference.estimator import DepthEstimator
-from monodepth2_ros.recordings import choose_camera, open_recording
+from monodepth2_ros.recordings import open_recording
+from monodepth2_training.data.bags import choose_one_camera
 from monodepth2_training.data.dataset import frame_indices
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.travel import travelled_m
@@ -45,7 +46,7 @@ class MeasureSettings:
     methods: tuple[str, ...] = METHODS
     """Those of ``METHODS`` that are tried."""
     camera: str = ''
-    """Image topic or namespace; empty takes the first camera."""
+    """Image topic or namespace; empty takes the only one."""
     camera_height_m: float = 0.0
     """Height of the camera above the ground; 0 takes it from /tf_static."""
     truth_topic: str = ''
@@ -181,7 +182,7 @@ class _Measuring:
             most=self._settings.frames,
         )
         with open_recording(self._recording) as recording:
-            camera = choose_camera(recording, settings.camera)
+            camera = choose_one_camera(recording, settings.camera)
             if not settings.topic and not topics(recording, camera.image):
                 raise _Unusable('the recording holds neither depth images nor a lidar')
             try:

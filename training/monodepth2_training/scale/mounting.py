@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from monodepth2_ros.recordings import choose_camera
+from monodepth2_training.data.bags import choose_one_camera
 from monodepth2_training.evaluation.transforms import read_frames
 from monodepth2_training.evaluation.truth import frame_of, rectifying
 
@@ -31,7 +31,7 @@ class Mounting:
 
 def find_mounting(recording: Recording, camera: str = '') -> Mounting | None:
     """The mounting of a camera; None where /tf_static does not tell it."""
-    image = choose_camera(recording, camera).image
+    image = choose_one_camera(recording, camera).image
     mounted = read_frames(recording).mounted(frame_of(recording, image))
     if mounted is None:
         return None

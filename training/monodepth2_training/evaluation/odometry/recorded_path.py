@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from monodepth2_ros.errors import EvaluationError, ImageError
 from monodepth2_ros.geometry.poses import inverse_pose, pose_matrices
 from monodepth2_ros.inference.views import View
-from monodepth2_ros.recordings import Message, Recording, choose_camera
+from monodepth2_ros.recordings import Message, Recording
 from monodepth2_ros.recordings.cameras import frame_stamp_ns
+from monodepth2_training.data.bags import choose_one_camera
 from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.data.odometry_messages import MOTION_TYPES
 from monodepth2_training.data.runs import runs_of
@@ -98,7 +99,7 @@ def recorded_path(
 
     Args:
         recording: open.
-        camera: image topic or namespace; empty takes the first.
+        camera: image topic or namespace; empty takes the only one.
         every: take one of so many pictures.
         limit: take so many of them at most.
 
@@ -106,7 +107,7 @@ def recorded_path(
         EvaluationError: there is no odometry, or it covers hardly any picture.
         RecordingError: no such camera.
     """
-    topic = choose_camera(recording, camera).image
+    topic = choose_one_camera(recording, camera).image
     odometry = read_odometry(recording)
     if odometry is None:
         raise EvaluationError(
