@@ -21,6 +21,7 @@ from monodepth2_training.report.curves import MOST_POINTS, thinned
 from monodepth2_training.report.facts import Facts, PoseFacts
 from monodepth2_training.report.observation import choose
 from monodepth2_training.report.poses import PredictedStep, compare_poses
+from monodepth2_training.report.sections import live_command
 from monodepth2_training.report.trend import FALLING, LEVEL, RISING, SHORT, trend
 from monodepth2_training.report.verdict import verdict
 from support.finished_run import write_finished_run
@@ -157,6 +158,23 @@ def test_the_report_says_what_happened_and_how_to_use_the_model(
     assert 'ros2 launch monodepth2_ros depth.launch.py model:=' in text
     assert 'monodepth2 predict --model' in text
     assert '/camera0/image_raw' in text
+    assert 'rectified and cropped' not in text
+
+
+@pytest.mark.parametrize(
+    ('topic', 'words'),
+    [
+        ('/camera/image_raw', 'image:=/camera/image_raw rviz:=true'),
+        ('/camera/image_raw/compressed', 'image:=/camera/image_raw image_transport:=compressed'),
+        (
+            '/CAM_FRONT/image_rect_compressed',
+            '-p image_transport:=compressed -r image/compressed:=/CAM_FRONT/image_rect_compressed '
+            '-r camera_info:=/CAM_FRONT/camera_info',
+        ),
+    ],
+)
+def test_the_live_command_listens_to_the_cameras_own_topic(topic: str, words: str) -> None:
+    assert words in live_command(Path('m.safetensors'), topic)
 
 
 def test_the_same_run_gives_the_same_report(run: Path, report: tuple[_Page, str]) -> None:

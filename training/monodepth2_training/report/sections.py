@@ -29,6 +29,8 @@ from monodepth2_training.run.metric import trained_scale
 from monodepth2_training.run.odometry import read_run_odometry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from monodepth2_ros.geometry.camera import PinholeCamera
     from monodepth2_ros.model_description import Scale
     from monodepth2_training.data.guards import Finding
@@ -209,14 +211,9 @@ def use_section(record: RunRecord, facts: Facts) -> Section:
         body = paragraph('There is no model file yet: it is written when training ends.')
         return Section(name='use', title='Use it', body=body)
     topic = record.store.cameras[0].image_topic if record.store else '/camera/image_raw'
-    transport = ' image_transport:=compressed' if topic.endswith(_COMPRESSED) else ''
-    node = (
-        f'ros2 launch monodepth2_ros depth.launch.py model:={model} '
-        f'image:={topic.removesuffix(_COMPRESSED)}{transport} rviz:=true'
-    )
     factor = '' if facts.scale is not None else f' --scale {_scale_text(facts)}'
     lines = [
-        ('Live, from the camera:', node),
+        ('Live, from the camera:', live_command(model, topic)),
         (
             'On a recording, a video or pictures:',
             f'monodepth2 predict --model {model} --image RECORDING --out depth{factor}',
@@ -227,6 +224,26 @@ def use_section(record: RunRecord, facts: Facts) -> Section:
             1, ('Metres by hand:', f'ros2 param set /depth_node scale {_scale_text(facts)}')
         )
     return Section(name='use', title='Use it', body=commands(lines))
+
+
+def live_command(model: Path, topic: str) -> str:
+    """The command that runs a model on a camera's topic.
+
+    The launch file knows compressed images as ``IMAGE/compressed`` alone; under other names, such
+    as ``/CAM_FRONT/image_rect_compressed``, the node's own topics are remapped.
+    """
+    namespace, _, name = topic.rpartition('/')
+    if 'compressed' in name and not topic.endswith(_COMPRESSED):
+        return (
+            f'ros2 run monodepth2_ros depth_node --ros-args -p model:={model} '
+            f'-p image_transport:=compressed -r image/compressed:={topic} '
+            f'-r camera_info:={namespace}/camera_info'
+        )
+    transport = ' image_transport:=compressed' if topic.endswith(_COMPRESSED) else ''
+    return (
+        f'ros2 launch monodepth2_ros depth.launch.py model:={model} '
+        f'image:={topic.removesuffix(_COMPRESSED)}{transport} rviz:=true'
+    )
 
 
 def missing_note(missing: Sequence[str]) -> Section:
@@ -263,7 +280,7 @@ def _network(record: RunRecord) -> str:
 
 def _size_of(camera: PinholeCamera) -> str:
     """The size that the model file states for the camera."""
-    return f'rectified and cropped to {camera.width}x{camera.height} before'
+    return f'pinhole pictures of {camera.width}x{camera.height} before'
 
 
 def _duration(seconds: float) -> str:
