@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from monodepth2_training.data.bags import choose_drive_camera, choose_stereo_pai
 from monodepth2_training.data.odometry import ODOMETRY_TYPE, POSE_TYPES, read_odometry
 from support.make_bag import CALIBRATION, START_NS, write_camera_bag
 
-from monodepth2_ros.errors import CalibrationError, ImageError, RecordingError
+from monodepth2_ros.errors import CalibrationError, CameraChoiceError, ImageError, RecordingError
 from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
 from monodepth2_ros.recordings.messages import (
     CAMERA_INFO_TYPE,
@@ -111,6 +112,20 @@ def test_of_several_cameras_one_has_to_be_named_and_all_are_listed(tmp_path):
         '/rear/camera_info'
     ) in text
     assert chosen(path, '/rear').name == '/rear'
+
+
+def test_the_listed_rate_is_the_cameras_own(tmp_path):
+    streams = camera('/front') | camera('/rear')
+    with RecordingWriter(tmp_path / 'bag') as writer:
+        for topic, (type_name, _) in streams.items():
+            writer.add_topic(topic, type_name)
+        writer.add_topic('/depth', IMAGE_TYPE)
+        for index, (topic, (_, make)) in product(range(3), streams.items()):
+            writer.write(topic, stamp_ns(index), make(index))
+        late = raw(100, '32FC1', np.ones((48, 64), np.float32))
+        writer.write('/depth', stamp_ns(100), late)
+    with pytest.raises(CameraChoiceError, match=r'3 frames  64x48  10\.0 Hz'):
+        chosen(tmp_path / 'bag')
 
 
 def test_a_camera_without_calibration_is_refused_unless_one_is_given(tmp_path):

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import CalibrationError, ImageError, RecordingError
 from monodepth2_ros.images import CompressedImage, decode_compressed
 from monodepth2_ros.recordings import cdr
-from monodepth2_ros.recordings.cameras import CameraTopics, cameras
+from monodepth2_ros.recordings.cameras import CameraTopics, cameras, frame_stamp_ns
 
 if TYPE_CHECKING:
     from monodepth2_ros.recordings import Recording
+
+_FRAMES_TIMED = 30
 
 
 def listing(recording: Recording) -> str:
@@ -21,12 +24,19 @@ def listing(recording: Recording) -> str:
 
 
 def _line(recording: Recording, camera: CameraTopics) -> str:
-    rate_hz = (camera.frames - 1) / recording.duration_s if recording.duration_s > 0 else 0.0
     return (
         f'  {camera.image}  {recording.topic(camera.image).type}  {camera.frames} frames  '
-        f'{_size(recording, camera)}  {rate_hz:.1f} Hz  '
+        f'{_size(recording, camera)}  {_rate_hz(recording, camera):.1f} Hz  '
         f'calibration: {camera.info or "none"}{_fault(recording, camera)}'
     )
+
+
+def _rate_hz(recording: Recording, camera: CameraTopics) -> float:
+    """Frames a second, by the stamps of the first ones: others may last longer than the camera."""
+    first = islice(recording.messages([camera.image]), _FRAMES_TIMED)
+    stamps_ns = [frame_stamp_ns(message) for message in first]
+    span_ns = max(stamps_ns, default=0) - min(stamps_ns, default=0)
+    return 1e9 * (len(stamps_ns) - 1) / span_ns if span_ns else 0.0
 
 
 def _fault(recording: Recording, camera: CameraTopics) -> str:
