@@ -153,6 +153,16 @@ def test_a_scale_by_lidar_looks_at_the_whole_recording(
     np.testing.assert_allclose(seen_s, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
 
 
+def test_without_ground_no_pitch_is_told(tmp_path: Path) -> None:
+    write_lidar_bag(tmp_path / 'bag', frames=6)
+    file = write_tiny_model(tmp_path / 'model.safetensors', encoder='efficientnet_lite0')
+    settings = MeasureSettings(methods=('ground',), camera_height_m=1.5)
+    (found,) = measure(load_model(file), tmp_path / 'bag', tmp_path / 'work', settings)
+    assert found.estimate is None
+    assert found.reason.startswith('0 of 6 frames or steps could be used (6 frames: ')
+    assert 'nan' not in found.reason
+
+
 @pytest.mark.parametrize('topic', ['image_raw', 'image_rect'])
 def test_the_ground_is_sought_where_it_lies_in_the_rectified_picture(
     tmp_path: Path, topic: str

@@ -166,13 +166,14 @@ class _Measuring:
         heights = by_ground.ground_heights(
             model.depth_net, model.description.depth_range, store, frames, normal=mounting.normal
         )
-        missing = [f'{n} frames: {reason}' for reason, n in heights.reasons.most_common()]
+        notes = [f'{n} frames: {reason}' for reason, n in heights.reasons.most_common()]
         if sum(heights.reasons.values()) > _MOSTLY * len(frames):
-            missing.append('does the camera look along the ground, the right way up?')
-        pitch = f'the camera looks {heights.pitch_deg:+.1f} degrees down'
+            notes.append('does the camera look along the ground, the right way up?')
+        if np.isfinite(heights.pitch_deg):
+            notes.insert(0, f'the camera looks {heights.pitch_deg:+.1f} degrees down')
         method = f'camera {mounting.height_m:.3g} m above the ground ({mounting.origin})'
         values = mounting.height_m / heights.height_units
-        return self._estimate(values, store.cameras[0].camera, method, (pitch, *missing))
+        return self._estimate(values, store.cameras[0].camera, method, tuple(notes))
 
     def by_truth(self) -> ScaleEstimate:
         """Measured depth over predicted depth."""
