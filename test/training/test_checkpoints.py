@@ -229,10 +229,13 @@ def test_a_flush_or_rename_that_fails_is_loud(
     monkeypatch.setattr(
         *((atomic_file.os, 'fsync') if call == 'fsync' else (Path, 'replace')), fail
     )
-    with pytest.raises(CheckpointError, match='cannot be written: no way'):
+    with pytest.raises(CheckpointError, match='cannot be written: no way; the checkpoint before'):
         save_checkpoint(saved, _state(2.0))
     assert saved.read_bytes() == before
     assert _names(saved.parent) == [saved.name]
+    first = saved.parent / 'new' / saved.name
+    with pytest.raises(CheckpointError, match='no way; there is none before it: make room'):
+        save_checkpoint(first, _state(2.0))
 
 
 def test_a_folder_that_went_away_is_made_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from monodepth2_training.cli import main
 from monodepth2_training.data import extraction, extraction_books
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.frame_store import FrameStore
+from monodepth2_training.data.frame_store_writer import FrameStoreWriter
 from monodepth2_training.data.odometry import read_odometry
 from numpy.typing import NDArray
 from support import moving_bag
@@ -295,6 +297,23 @@ def test_a_run_that_ended_early_is_continued_to_the_same_store(
     extract(bags, out, settings, watch=lambda *progress: resumed.append(progress))
     assert resumed[0] >= told[-1]
     assert _files(out) == _files(tmp_path / 'whole')
+
+
+def test_a_full_disk_is_told_with_the_store_and_the_way_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag, out = write_moving_bag(tmp_path / 'bag', frames=6), tmp_path / 'store'
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FrameStoreWriter, 'append', full)
+        with pytest.raises(RecordingError) as caught:
+            extract([bag], out, SMALL)
+    assert f'{out} cannot be written: No space left on device; make room' in str(caught.value)
+    assert 'start again in the same way' in str(caught.value)
+    assert extract([bag], out, SMALL).document.progress.frames == (6,)
 
 
 def test_a_finished_store_is_left_as_it_is(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
             _write(checkpoint, file)
     except OSError as err:
         raise CheckpointError(
-            f'{path} cannot be written: {err.strerror or err}; the checkpoint before it is '
-            'untouched: make room or mend the permissions, then resume with --resume'
+            f'{path} cannot be written: {err.strerror or err}; {_left(path)}: make room or '
+            'mend the permissions, then resume with --resume'
         ) from err
 
 
@@ -157,9 +157,15 @@ def refuse_not_finite(checkpoint: Mapping[str, Any], path: Path) -> None:
     for name, tensor in _tensors(checkpoint, ''):
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(
-                f'{path} is not written: {name} is not finite; the checkpoint before it is '
-                'untouched: lower optimisation.learning_rate and resume with --resume'
+                f'{path} is not written: {name} is not finite; {_left(path)}: '
+                'lower optimisation.learning_rate and resume with --resume'
             )
+
+
+def _left(path: Path) -> str:
+    """What there is beside a checkpoint that is not written."""
+    earlier = find_checkpoints(path.parent)
+    return 'the checkpoint before it is untouched' if earlier else 'there is none before it'
 
 
 class VerifiedCheckpointIO(CheckpointIO):

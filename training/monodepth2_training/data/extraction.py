@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -72,10 +72,9 @@ def extract(
 
     Raises:
         RecordingError: nothing in a recording can be read, it lacks the odometry that is named,
-            ``out`` cannot be used, or no picture could be stored.
+            ``out`` cannot be used or written, or no picture could be stored.
         CalibrationError: a camera has no usable calibration, or the recordings' cameras differ
             by more than calibrations of one kind of camera do.
-        OSError: the disk is full.
     """
     with ExitStack() as stack:
         opened = open_sources(paths, settings, calibration=calibration)
@@ -86,6 +85,7 @@ def extract(
         _check_odometry(recordings, settings)
         cameras = [plan for rig in sorted(set(rigs)) for plan in plans[rig]]
         preparations = _preparations(cameras, document)
+        stack.enter_context(_told_where(out))
         writer = stack.enter_context(open_writer(out, document, afresh=afresh))
         books = ExtractionBooks(writer, most_frames=settings.max_frames or None)
         try:
@@ -105,6 +105,18 @@ def extract(
                 books.save()
             raise
     return FrameStore.open(out)
+
+
+@contextmanager
+def _told_where(out: Path) -> Iterator[None]:
+    """Let a full disk be told with the store's name and how to go on."""
+    try:
+        yield
+    except OSError as err:
+        raise RecordingError(
+            f'{out} cannot be written: {err.strerror or err}; make room or mend the permissions '
+            'and start again in the same way: what is stored already is kept'
+        ) from err
 
 
 class _RecordingRun:
