@@ -227,6 +227,23 @@ def test_a_signal_to_end_lets_what_is_in_hand_tidy_up(monkeypatch: pytest.Monkey
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_ctrl_c_within_an_import_is_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(_: str) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60.0)
+        except KeyboardInterrupt as err:
+            raise ImportError('numpy could not be loaded') from err
+
+    monkeypatch.setattr(cli.importlib, 'import_module', load)
+    before = signal.getsignal(signal.SIGINT)
+    assert cli.main(['info']) == 130
+    assert capsys.readouterr().err == ''
+    assert signal.getsignal(signal.SIGINT) == before
+
+
 def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     code = (
         'import sys, types\nfrom monodepth2_training import cli\n'

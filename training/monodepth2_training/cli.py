@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from monodepth2_ros import __version__
 from monodepth2_ros.errors import CameraChoiceError, ConfigError, Monodepth2Error
@@ -56,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    interrupts: list[int] = []
     try:
-        with answered_by(_terminate, signal.SIGTERM):
+        with answered_by(_terminate, signal.SIGTERM), _noted_interrupts(interrupts):
             status = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -67,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as err:
+        if interrupts and isinstance(err, ImportError):
+            return _INTERRUPTED
         return _report(arguments[0] if arguments else '', err)
     return status
 
@@ -74,6 +78,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _terminate(number: int, frame: object) -> None:
     """End what is in hand as an error would, so that nothing unfinished is left."""
     raise SystemExit(_SIGNALLED + number)
+
+
+@contextmanager
+def _noted_interrupts(seen: list[int]) -> Iterator[None]:
+    """Also keep each Ctrl-C in a list: one that breaks off an import comes as an ImportError."""
+
+    def interrupt(number: int, frame: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    with answered_by(interrupt, signal.SIGINT):
+        yield
 
 
 def _run(arguments: list[str]) -> int:
