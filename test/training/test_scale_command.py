@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
-from monodepth2_training import cli
+from monodepth2_training import cli, shared_files
 from monodepth2_training.model.depth_pose import DepthPoseModel, ModelConfig
 from monodepth2_training.model.stored_networks import networks_of
 from monodepth2_training.scale import measuring
@@ -19,9 +19,6 @@ from support.tiny_model import write_tiny_model
 
 from monodepth2_ros.model_description import ModelDescription, Scale
 from monodepth2_ros.model_file import load_model, save_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _measured(method: str, value: float) -> Measured:
@@ -64,6 +61,18 @@ def test_without_write_the_file_stays_as_it_is(
     assert summary['methods']['odometry']['value'] == 5.4
     assert summary['scale before']['value'] == 3.0
     assert summary['written'] is None
+
+
+def test_the_model_that_comes_with_the_package_is_measured_and_never_written(
+    monkeypatch: pytest.MonkeyPatch, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shared_files, 'bundled_model', lambda: model)
+    before = model.read_bytes()
+    found = [_measured('odometry', 5.4)]
+    assert _run(monkeypatch, Path('demo'), found) == 0
+    assert _run(monkeypatch, Path('demo'), found, '--write') == 2
+    assert 'copy it and name the copy' in capsys.readouterr().err
+    assert model.read_bytes() == before
 
 
 def test_methods_that_disagree_are_shown_and_nothing_is_written(

@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from monodepth2_ros.errors import ConfigError
+from monodepth2_training.shared_files import DEMO, MODEL_HELP, model_path
+
 if TYPE_CHECKING:
     import argparse
 
@@ -30,7 +33,7 @@ _TRUSTED = ('lidar', 'odometry', 'ground')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--model', type=Path, required=True, help='a .safetensors model file')
+    parser.add_argument('--model', required=True, help=MODEL_HELP)
     parser.add_argument('--bag', type=Path, required=True, help='a recording of the vehicle')
     parser.add_argument(
         '--method',
@@ -74,7 +77,12 @@ def run(args: argparse.Namespace) -> int:
         truth_topic=args.truth,
         frames=args.frames,
     )
-    model = load_model(args.model)
+    if args.write and args.model == DEMO:
+        raise ConfigError(
+            '--write cannot be given with --model demo: that file comes with the package; copy it '
+            'and name the copy, or leave out --write'
+        )
+    model = load_model(model_path(args.model))
     with tempfile.TemporaryDirectory() as work:
         found = measure(model, args.bag, Path(work), settings, say=_say)
     known = {m.method: m.estimate for m in found if m.estimate is not None}
