@@ -55,9 +55,9 @@ setup(
     zip_safe=True,
     entry_points={
         'console_scripts': [
-            'depth_node = monodepth2_ros.nodes.depth_node:main',
-            'player_node = monodepth2_ros.nodes.player_node:main',
-            'recorder_node = monodepth2_ros.nodes.recorder_node:main',
+            'depth_node = monodepth2_ros.programs:depth_node',
+            'player_node = monodepth2_ros.programs:player_node',
+            'recorder_node = monodepth2_ros.programs:recorder_node',
             'monodepth2 = monodepth2_training.cli:main',
         ],
     },
