@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from monodepth2_training import config_files
+from monodepth2_training import config_files, shared_files
 from monodepth2_training.config import (
     LogConfig,
     ModelFileConfig,
@@ -212,6 +212,19 @@ def test_configurations_are_found_where_they_are_installed(
     assert find_config('installed') == folder / 'installed.yaml'
     assert config_folders()[0] == FOLDER
     assert {'installed', 'smoke'} <= set(known_configs())
+
+
+def test_where_no_configuration_is_installed_every_place_looked_at_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / 'lib' / 'python3.x' / 'site-packages' / 'monodepth2_training'
+    monkeypatch.setattr(shared_files, '__file__', str(installed / 'shared_files.py'))
+    monkeypatch.setattr(sys, 'prefix', '/nowhere/venv')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', '/nowhere/ros')
+    with pytest.raises(ConfigError, match='none are installed: not one YAML file in ') as caught:
+        find_config('smoke')
+    for prefix in (tmp_path, '/nowhere/venv', '/nowhere/ros'):
+        assert f'{prefix}/share/monodepth2_ros/config/training' in str(caught.value)
 
 
 @pytest.mark.parametrize('kind', [TrainingConfig, OptimisationConfig, LogConfig, ModelFileConfig])

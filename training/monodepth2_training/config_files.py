@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import yaml
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.typed_document import decode, nearest
 from monodepth2_training.config import TrainingConfig
-from monodepth2_training.shared_files import shared_folders
+from monodepth2_training.shared_files import shared_folders, shared_places
 
 EXTENDS = 'extends'
 """The key that names what a file is built upon."""
@@ -83,7 +82,8 @@ def _listing(name: str) -> str:
     """The configuration nearest to a name, or all."""
     known = known_configs()
     if not known:
-        return f'none are installed: not one YAML file in config/training of {sys.prefix}'
+        places = ', '.join(str(place) for place in shared_places('config', 'training'))
+        return f'none are installed: not one YAML file in {places}'
     return nearest(Path(name).stem, known)
 
 

@@ -23,6 +23,11 @@ _SHARE = Path('share', 'monodepth2_ros')
 
 def shared_folders(*parts: str) -> list[Path]:
     """Folders of a name like ``config/training``, those of the source tree first."""
+    return [folder for folder in shared_places(*parts) if folder.is_dir()]
+
+
+def shared_places(*parts: str) -> list[Path]:
+    """Where such folders are looked for, each once."""
     package = Path(__file__).parent
     prefixes = [
         package.parent,
@@ -36,7 +41,7 @@ def shared_folders(*parts: str) -> list[Path]:
         ),
     ]
     tops = [package.parents[1], *(prefix / _SHARE for prefix in prefixes)]
-    return [folder for top in tops if (folder := top.joinpath(*parts)).is_dir()]
+    return list(dict.fromkeys(top.joinpath(*parts) for top in tops))
 
 
 def bundled_model() -> Path:
