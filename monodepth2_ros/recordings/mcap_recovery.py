@@ -15,7 +15,7 @@ from functools import partial
 
 from monodepth2_ros.recordings import mcap_stream
 from monodepth2_ros.recordings.mcap_stream import Block, Record
-from monodepth2_ros.recordings.recovery import Link, RecoveredFile, Survey
+from monodepth2_ros.recordings.recovery import Link, RecoveredFile, Survey, stretches_of
 from monodepth2_ros.recordings.stretches import Found, Stretch
 
 _QOS_KEY = 'offered_qos_profiles'
@@ -30,15 +30,12 @@ class RecoveredMcap(RecoveredFile):
         size = self._stream.seek(0, os.SEEK_END)
         survey = Survey(size=size, cut_off=not mcap_stream.is_complete(self._stream, size))
         definitions = _Definitions()
-        stretches, counts = [], Counter[int]()
-        for block in mcap_stream.blocks(self._stream, size):
-            if block is None:
-                survey.places += 1
-                continue
-            stamps_ns = self._look_into(block, survey, definitions, counts)
-            if stamps_ns:
-                span = {'start_ns': min(stamps_ns), 'end_ns': max(stamps_ns)}
-                stretches.append(Stretch(place=block, **span))
+        counts = Counter[int]()
+        stretches = stretches_of(
+            mcap_stream.blocks(self._stream, size),
+            survey,
+            lambda block: self._look_into(block, survey, definitions, counts),
+        )
         return survey, definitions.links(), stretches, counts
 
     def _look_into(

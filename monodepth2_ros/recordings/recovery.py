@@ -8,9 +8,10 @@ by stretch, so that memory holds only those whose times overlap.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rosbags.interfaces import (
     Connection,
@@ -24,6 +25,8 @@ from rosbags.rosbag2.metadata import parse_qos
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings.stretches import Found, Stretch, in_time_order
+
+Block = TypeVar('Block')
 
 ROS1 = 'ros1'
 """How messages are serialised in ROS 1."""
@@ -151,6 +154,27 @@ class RecoveredFile(ABC):
     @abstractmethod
     def _read(self, stretch: Stretch, links: Collection[int]) -> Iterator[Found]:
         """The whole messages of a stretch that are on some links."""
+
+
+def stretches_of(
+    blocks: Iterable[Block | None], survey: Survey, look_into: Callable[[Block], list[int]]
+) -> list[Stretch]:
+    """The stretches of a file that is a row of blocks.
+
+    Args:
+        blocks: None where the file is damaged, which is counted.
+        survey: counts it.
+        look_into: gives the stamps in ns of the whole messages of a block.
+    """
+    stretches = []
+    for block in blocks:
+        if block is None:
+            survey.places += 1
+            continue
+        stamps_ns = look_into(block)
+        if stamps_ns:
+            stretches.append(Stretch.over(block, stamps_ns))
+    return stretches
 
 
 def _connection(number: int, link: Link, messages: int, owner: RecoveredFile) -> Connection:

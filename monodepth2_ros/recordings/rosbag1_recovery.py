@@ -19,17 +19,17 @@ from lz4.frame import LZ4FrameDecompressor
 from rosbags.typesys.msg import normalize_msgtype
 
 from monodepth2_ros.errors import RecordingError
-from monodepth2_ros.recordings.recovery import ROS1, Link, RecoveredFile, Survey
+from monodepth2_ros.recordings.recovery import ROS1, Link, RecoveredFile, Survey, stretches_of
 from monodepth2_ros.recordings.stretches import Found, Stretch
 
 _MAGIC = b'#ROSBAG V2.0\n'
-_MESSAGE, _BAG, _CHUNK, _CONNECTION = 2, 3, 5, 7
+_MESSAGE, _BAG, _INDEX, _CHUNK, _CHUNK_INFO, _CONNECTION = range(2, 8)
 _FIELD_BYTES: Mapping[int, Mapping[bytes, int | None]] = {
     _MESSAGE: {b'conn': 4, b'time': 8},
     _BAG: {b'index_pos': 8},
-    4: {},
+    _INDEX: {},
     _CHUNK: {b'compression': None},
-    6: {},
+    _CHUNK_INFO: {},
     _CONNECTION: {b'conn': 4, b'topic': None},
 }
 _CHUNK_MARK = b'op=\x05'
@@ -75,33 +75,34 @@ class RecoveredRosbag1(RecoveredFile):
         size = self._stream.seek(0, os.SEEK_END)
         survey = Survey(size=size, cut_off=not 0 < _index_position(self._stream) < size)
         links: dict[int, Link] = {}
-        stretches, counts = [], Counter[int]()
-        for block in _blocks(self._stream, size):
-            if block is None:
-                survey.places += 1
-                continue
-            stamps_ns = self._look_into(block, survey, links, counts)
-            if stamps_ns:
-                span = {'start_ns': min(stamps_ns), 'end_ns': max(stamps_ns)}
-                stretches.append(Stretch(place=block, **span))
+        counts = Counter[int]()
+        stretches = stretches_of(
+            _blocks(self._stream, size),
+            survey,
+            lambda block: self._look_into(block, survey, links, counts),
+        )
         return survey, links, stretches, counts
 
     def _look_into(
         self, block: _Block, survey: Survey, links: dict[int, Link], counts: Counter[int]
     ) -> list[int]:
         """Count what a block holds; the stamps of its whole messages."""
-        data, stamps_ns, end = _unpacked(self._stream, block), list[int](), 0
-        for record in _records(data or b''):
+        data = _unpacked(self._stream, block)
+        if data is None:
+            survey.places += 1
+            return []
+        stamps_ns, end = list[int](), 0
+        for record in _records(data):
             end = record.end
-            whole = end <= len(data or b'')
+            whole = end <= len(data)
             if record.kind == _MESSAGE and whole:
                 counts[_number(record)] += 1
                 stamps_ns.append(_stamp_ns(record))
             elif record.kind == _MESSAGE:
                 survey.left_out += 1
             elif record.kind == _CONNECTION and whole:
-                links.setdefault(_number(record), _link(record, data or b''))
-        survey.places += data is None or end < len(data)
+                links.setdefault(_number(record), _link(record, data))
+        survey.places += end < len(data)
         return stamps_ns
 
     def _read(self, stretch: Stretch, links: Collection[int]) -> Iterator[Found]:

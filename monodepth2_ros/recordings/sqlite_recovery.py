@@ -37,10 +37,10 @@ class RecoveredSqlite(RecoveredFile):
                 leaves.append(leaf)
                 stamps_ns += found
             if len(stamps_ns) >= _ROWS_AT_ONCE:
-                stretches.append(_stretch(leaves, stamps_ns))
+                stretches.append(Stretch.over(tuple(leaves), stamps_ns))
                 leaves, stamps_ns = [], []
         if stamps_ns:
-            stretches.append(_stretch(leaves, stamps_ns))
+            stretches.append(Stretch.over(tuple(leaves), stamps_ns))
         # Where the end is missing, the rows that are there do not tell how many there were.
         survey.expected = 0 if survey.cut_off else survey.expected
         return survey, links, stretches, counts
@@ -78,10 +78,6 @@ class RecoveredSqlite(RecoveredFile):
     def _data(self, row: Row) -> bytes | None:
         payload = self._pages.payload(row)
         return None if payload is None else payload[row.columns[3].start :]
-
-
-def _stretch(leaves: list[int], stamps_ns: list[int]) -> Stretch:
-    return Stretch(start_ns=min(stamps_ns), end_ns=max(stamps_ns), place=tuple(leaves))
 
 
 def _is_message(row: Row) -> bool:

@@ -36,6 +36,11 @@ class Stretch:
     place: Any
     """Where it is, as the file's reader understands it."""
 
+    @classmethod
+    def over(cls, place: Any, stamps_ns: Collection[int]) -> Stretch:
+        """The stretch at a place with messages of these stamps."""
+        return cls(start_ns=min(stamps_ns), end_ns=max(stamps_ns), place=place)
+
 
 def in_time_order(
     stretches: Iterable[Stretch],
