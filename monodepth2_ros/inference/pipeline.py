@@ -120,7 +120,7 @@ class FramePipeline:
         view = self._view(calibration, rgb.shape[1] * reduction, rgb.shape[0] * reduction)
         if self.keeper is not None:
             self.keeper.begin(view)
-        rgb = view.rectifier.rectify(rgb) if view.rectifier else rgb
+        rgb = view.rectified(rgb)
         rectify_s = watch.lap_s()
         seen = self._estimator.prepare(rgb, view.window if reduction == 1 else full_window(rgb))
         preprocess_s = watch.lap_s()

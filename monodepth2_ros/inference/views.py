@@ -52,6 +52,14 @@ class View:
         """The camera of the window, which is what the network sees; None if it is unknown."""
         return self.camera and self.camera.cropped(self.window)
 
+    def rectified(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The pinhole picture of an image, RGB uint8 [H, W, 3] both; itself where it is taken so.
+
+        Raises:
+            ImageError: the image is of another size.
+        """
+        return self.rectifier.rectify(picture) if self.rectifier else picture
+
     def at_network_size(self, width: int, height: int) -> View:
         """The view of what the network sees: the window alone, resized (half-pixel rule)."""
         return View(

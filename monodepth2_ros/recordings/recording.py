@@ -150,6 +150,14 @@ class Recording(ABC):
         """
         if self.given_calibration is not None:
             return self.given_calibration
+        return self.recorded_calibration(image_topic)
+
+    def recorded_calibration(self, image_topic: str) -> CameraCalibration | None:
+        """The first calibration that was recorded beside an image topic, whatever was given.
+
+        Raises:
+            RecordingError: all that was recorded is damaged.
+        """
         name = self.calibration_topic(image_topic)
         return self._first(name, cdr.parse_calibration) if name else None
 

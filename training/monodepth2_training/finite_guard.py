@@ -16,6 +16,7 @@ import torch
 from torch import distributed
 
 from monodepth2_ros.errors import TrainingError
+from monodepth2_training.run.processes import has_others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class FiniteGuard:
         if clip > 0.0:
             torch.nn.utils.clip_grads_with_norm_(parameters, clip, norm)
         bad = (~torch.isfinite(loss.detach() + norm)).float()
-        if _has_others():
+        if has_others():
             distributed.all_reduce(bad, distributed.ReduceOp.MAX)
         return bad
 
@@ -115,14 +116,9 @@ class FiniteGuard:
         """What was not finite, and for which frames if it was due to those of this process."""
         if not torch.isfinite(verdict.loss):
             return f'the loss is {float(verdict.loss):g} for {self._describe(verdict.ids)}'
-        if _has_others():
+        if has_others():
             return "this process's loss is finite, another's or the gradient is not"
         return f'the gradient is not finite for {self._describe(verdict.ids)}'
-
-
-def _has_others() -> bool:
-    """Whether this is one of several processes."""
-    return distributed.is_available() and distributed.is_initialized()
 
 
 def _on_its_way(tensor: torch.Tensor) -> torch.Tensor:

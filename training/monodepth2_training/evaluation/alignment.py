@@ -211,8 +211,7 @@ def _pictures(
         if stamp_ns not in wanted:
             continue
         try:
-            rgb = decode_frame(message)
-            rgb = view.rectifier.rectify(rgb) if view.rectifier else rgb
+            rgb = view.rectified(decode_frame(message))
         except ImageError:
             continue
         times = enlargement(rgb.shape[1])

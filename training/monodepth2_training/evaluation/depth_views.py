@@ -85,10 +85,9 @@ def _coincide(recording: Recording, one: str, other: str) -> bool:
 
 def _recorded(recording: Recording, topic: str) -> CameraCalibration | None:
     """The checked calibration that was recorded beside a topic; None if there is none."""
-    name = recording.calibration_topic(topic)
-    first = next(recording.messages([name]), None) if name else None
     try:
-        return cdr.parse_calibration(first).checked() if first else None
+        found = recording.recorded_calibration(topic)
+        return found.checked() if found else None
     except (CalibrationError, RecordingError):
         return None
 

@@ -135,8 +135,7 @@ class TrueFrames:
             try:
                 true_m = self._depth_at(found.theirs, found.stamp_ns + delay_ns)
                 number, picture = found.ours
-                rgb = decoded_picture(picture, self.view)
-                rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
+                rgb = self.view.rectified(decoded_picture(picture, self.view))
             except (ImageError, RecordingError) as err:
                 self.unusable.append(str(err))
                 continue

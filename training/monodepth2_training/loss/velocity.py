@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import distributed
 
+from monodepth2_training.run.processes import has_others
+
 
 def velocity_error(
     T_target_to_sources: torch.Tensor, travelled_units: torch.Tensor
@@ -45,7 +47,7 @@ def share_of_known(travelled_units: torch.Tensor) -> torch.Tensor | float:
     Returns:
         scalar, on the device of ``travelled_units`` where there are several processes.
     """
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not has_others():
         return 1.0
     known = torch.isfinite(travelled_units).sum().float()
     everywhere = known.clone()

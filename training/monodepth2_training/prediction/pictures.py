@@ -16,7 +16,6 @@ from monodepth2_ros.recordings.natural_order import natural_key
 from monodepth2_ros.recordings.pictures import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
-    has_images,
     image_files,
 )
 from monodepth2_ros.recordings.rosbag2 import is_bag_folder
@@ -95,9 +94,8 @@ def _image_files(path: Path) -> list[Path] | None:
     """The image files behind a path; None if it is a recording."""
     if not path.is_dir() and path.suffix.lower() in IMAGE_SUFFIXES:
         return [path]
-    if path.is_dir() and not is_bag_folder(path) and has_images(path):
-        return sorted(image_files(path), key=lambda file: natural_key(file.name))
-    return None
+    files = image_files(path) if path.is_dir() and not is_bag_folder(path) else []
+    return sorted(files, key=lambda file: natural_key(file.name)) or None
 
 
 def _stored(files: list[Path]) -> Iterator[Picture]:

@@ -45,6 +45,11 @@ class Processes:
             distributed.barrier()
 
 
+def has_others() -> bool:
+    """Whether this is one of several processes."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
     """Find out by torchrun's environment which process this is, and meet the others."""

@@ -55,8 +55,7 @@ class CameraPictures:
         window = self.view.window
         rows = slice(window.y, window.y + window.height)
         for message in self.messages(first, end):
-            rgb = decoded_picture(message, self.view)
-            rgb = self.view.rectifier.rectify(rgb) if self.view.rectifier else rgb
+            rgb = self.view.rectified(decoded_picture(message, self.view))
             yield rgb[rows, window.x : window.x + window.width]
 
     def unreadable(self, first: int, end: int) -> dict[int, str]:
