@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from monodepth2_ros.errors import ConfigError, DeviceError
+from monodepth2_ros.inference.engines.decompositions import decompositions
 from monodepth2_ros.inference.engines.files import EngineRecord
 from monodepth2_ros.processor import processor
 
@@ -55,7 +56,7 @@ def compile_package(net: InferenceNet, image: torch.Tensor, target: Path) -> Non
     if not (os.environ.get('CXX') or any(map(shutil.which, _COMPILERS))):
         raise ConfigError('compiling needs a C++ compiler: install g++, for example by apt')
     with torch.no_grad():
-        program = torch.export.export(net, (image,))
+        program = torch.export.export(net, (image,)).run_decompositions(decompositions())
         torch._inductor.aoti_compile_and_package(
             program,
             package_path=str(target),
