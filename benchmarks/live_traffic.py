@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera and a listener in one process, and the processes of other nodes that they measure.
+"""A camera and a listener in one process, which measure a node in another.
 
 A frame's time runs from its stamp, taken just before it is published, to the arrival of the last
 of its answers in this process; so it holds the transport of the image and of the answers.
@@ -7,14 +7,11 @@ of its answers in this process; so it holds the transport of the image and of th
 
 from __future__ import annotations
 
-import os
+import itertools
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,6 +19,7 @@ import numpy as np
 import rclpy
 import simplejpeg
 from diagnostic_msgs.msg import DiagnosticArray
+from node_under_test import NodeUnderTest
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
@@ -31,12 +29,13 @@ from monodepth2_ros.nodes import messages
 from monodepth2_ros.nodes.quality_of_service import profile
 from monodepth2_ros.recordings import cdr
 
-ROOT = Path(__file__).resolve().parent.parent
 _PICTURES = 6
+_WARM_UPS = 5
 _TIMEOUT_S = 20.0
 _START_S = 120.0
 _CAMERA_S = 0.05
 _ANSWERS = 2  # depth and cloud
+_TAKEN_S = 0.01  # longer than any node takes to take an image, shorter than any network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,48 +93,6 @@ class Figures:
         return len(self.latencies_ms) / self.wall_s
 
 
-class NodeUnderTest:
-    """A process with a node; ends with the block."""
-
-    def __init__(self, command: Sequence[str], *, log: Path, prefix: Sequence[str] = ()) -> None:
-        """Start Python with a command; ``prefix`` is put before it, as ``nice -n -10``."""
-        self._log = log.open('w')
-        self.started_s = time.monotonic()
-        self._process = subprocess.Popen(
-            [*prefix, sys.executable, *command],
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-
-    def __enter__(self) -> NodeUnderTest:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._log.close()
-
-    def cpu_s(self) -> float:
-        """CPU time of the process so far, all threads."""
-        fields = Path(f'/proc/{self._process.pid}/stat').read_text().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-    def resident_mib(self) -> float:
-        """Memory of the process."""
-        pages = int(Path(f'/proc/{self._process.pid}/statm').read_text().split()[1])
-        return pages * os.sysconf('SC_PAGESIZE') / 2**20
-
-    def check(self) -> None:
-        """End the benchmark with the node's own words if it has ended."""
-        if self._process.poll() is not None:
-            self._log.flush()
-            raise SystemExit(f'the node has ended:\n{Path(self._log.name).read_text()[-2000:]}')
-
-
 class Traffic:
     """Publishes pictures with camera_info; hears depth, points and diagnostics."""
 
@@ -175,23 +132,38 @@ class Traffic:
 
     def one_by_one(self, node: NodeUnderTest, source: Source, frames: int) -> Figures:
         """Send each frame once the one before is answered."""
-        pictures = _pictures(source)
-        for index in range(5):
-            self._answered(self._send(pictures[index % _PICTURES]), wait_s=_TIMEOUT_S)
+        return self._answer_by_answer(node, source, frames, waiting=0)
+
+    def without_pause(self, node: NodeUnderTest, source: Source, frames: int) -> Figures:
+        """Send a frame for each answer, so that one always waits while another is in work."""
+        return self._answer_by_answer(node, source, frames, waiting=1)
+
+    def _answer_by_answer(
+        self, node: NodeUnderTest, source: Source, frames: int, *, waiting: int
+    ) -> Figures:
+        pictures = itertools.cycle(_pictures(source))
+        for _ in range(_WARM_UPS):
+            self._answered(self._send(next(pictures)), wait_s=_TIMEOUT_S)
+        on_their_way = deque(self._send(next(pictures)) for _ in range(waiting))
+        # Of two that wait at once the node drops the older.
+        self._spin_until(time.monotonic() + _TAKEN_S)
         latencies_ms, begin_s, cpu_s = [], time.monotonic(), node.cpu_s()
-        for index in range(frames):
-            stamp_ns = self._send(pictures[index % _PICTURES])
-            latency_s = self._answered(stamp_ns, wait_s=_TIMEOUT_S)
+        for _ in range(frames):
+            on_their_way.append(self._send(next(pictures)))
+            latency_s = self._answered(on_their_way.popleft(), wait_s=_TIMEOUT_S)
             node.check()
             if latency_s is not None:
                 latencies_ms.append(1e3 * latency_s)
-        return Figures(
+        figures = Figures(
             latencies_ms=tuple(latencies_ms),
             sent=frames,
             wall_s=time.monotonic() - begin_s,
             cpu_ms=1e3 * (node.cpu_s() - cpu_s) / frames,
             lost=frames - len(latencies_ms),
         )
+        for stamp_ns in on_their_way:
+            self._answered(stamp_ns, wait_s=_TIMEOUT_S)
+        return figures
 
     def at_rate(
         self, node: NodeUnderTest, source: Source, frames: int, *, rate_hz: float
@@ -248,7 +220,7 @@ class Traffic:
         while time.monotonic() < end_s:
             latency_s = self._latency_s(stamp_ns)
             if latency_s is not None:
-                self._heard.clear()
+                del self._heard[stamp_ns]
                 return latency_s
             self._executor.spin_once(timeout_sec=0.05)
         return None
