@@ -34,8 +34,10 @@ class Results:
     """The same: one frame sent for each answer, so that one always waits."""
     at_rate: dict[tuple[float, Source], Figures] = field(default_factory=dict)
     """The depth node by rate in Hz and source."""
-    busy: dict[str, Figures] = field(default_factory=dict)
-    """By node, beside processes that keep every core busy."""
+    busy: dict[str, tuple[Figures, Figures]] = field(default_factory=dict)
+    """By node, frame by frame: quiet, and beside processes that keep every core busy."""
+    stage_source: Source
+    """With which source, frame by frame, stages were looked at."""
     stages: dict[str, str] = field(default_factory=dict)
     """The depth node's own times by stage."""
     start_up: dict[str, float] = field(default_factory=dict)
@@ -195,9 +197,7 @@ def _latency_cells(each: Figures) -> tuple[str, str, str]:
 
 def _busy_table(results: Results) -> str:
     rows = []
-    for name, busy in results.busy.items():
-        source = next(source for node, source in results.one_by_one if node == name)
-        quiet = results.one_by_one[name, source]
+    for name, (quiet, busy) in results.busy.items():
         times = (quiet.p50_ms, busy.p50_ms, busy.p90_ms)
         cells = (f'{each:.1f}' for each in times)
         rows.append((name, *cells, f'**{busy.p90_ms / quiet.p50_ms:.1f}**'))
@@ -206,7 +206,8 @@ def _busy_table(results: Results) -> str:
 
 
 def _stage_table(results: Results) -> str:
-    return _table('Stages, as diagnostics tell', ('stage', 'ms'), list(results.stages.items()))
+    title = f'Stages of {results.stage_source.name}, frame by frame, as diagnostics tell'
+    return _table(title, ('stage', 'ms'), list(results.stages.items()))
 
 
 def _start_table(results: Results) -> str:

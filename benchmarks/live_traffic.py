@@ -49,6 +49,12 @@ class Source:
     jpeg: bool = False
     """Whether they are JPEGs, else bgr8."""
 
+    @classmethod
+    def of_size(cls, size: str, *, jpeg: bool = False) -> Source:
+        """A camera of that size, for example ``1242x375``."""
+        width, _, height = size.partition('x')
+        return cls(width=int(width), height=int(height), jpeg=jpeg)
+
     @property
     def name(self) -> str:
         """Size and kind."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import rclpy
 from live_report import Results, write
-from live_traffic import Figures, Source, Traffic
+from live_traffic import Source, Traffic
 from monodepth2_training.allocator import keep_freed_memory
 from node_under_test import ROOT, NodeUnderTest
 from side_by_side import busy_cores
@@ -34,6 +34,7 @@ _ENVIRONMENT = {
     'ROS_DOMAIN_ID': '91',
 }
 _SIZES = ('640x480', '1242x375', '1280x720', '1920x1080')
+_STAGES = '1242x375'
 _SOAK = Source(width=640, height=480)
 _SOAK_SAMPLES = 20
 
@@ -49,6 +50,7 @@ def main() -> None:
     results = Results(
         command=f'python benchmarks/run.py {" ".join(sys.argv[1:])}'.strip(),
         model=str(args.model or 'ResNet-18 at 640x192 with random weights'),
+        stage_source=Source.of_size(_STAGES if _STAGES in args.sizes else args.sizes[0]),
     )
     with tempfile.TemporaryDirectory() as folder:
         os.environ['XDG_CACHE_HOME'] = folder
@@ -75,6 +77,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument('--device', default='auto')
     parser.add_argument('--precision', default='auto', help='int8 of --model: export it first')
     parser.add_argument('--threads', type=int, default=0)
+    parser.add_argument('--jpeg-decoder', default='cpu', help='cpu or gpu')
     parser.add_argument('--prefix', default='', help="put before depth_node, as 'nice -n -10'")
     parser.add_argument('--raw-only', action='store_true', help='no JPEG')
     parser.add_argument('--quick', action='store_true', help='few frames, two sizes')
@@ -120,7 +123,7 @@ class Bench:
         """Each node with each source, frame by frame and without a pause."""
         kinds = (False,) if self._args.raw_only else (False, True)
         for jpeg in kinds:
-            sources = [self._source(size, jpeg=jpeg) for size in self._args.sizes]
+            sources = [Source.of_size(size, jpeg=jpeg) for size in self._args.sizes]
             for name in ('depth', 'plain', 'echo'):
                 self._measure(name, sources)
 
@@ -130,6 +133,9 @@ class Bench:
                 traffic.wait_for(node, source)
                 figures = traffic.one_by_one(node, source, self._args.frames)
                 self._results.one_by_one[name, source] = figures
+                if name == 'depth' and source == self._results.stage_source:
+                    status = traffic.status().items()
+                    self._results.stages = {k: v for k, v in status if k.startswith('stage')}
                 told = f'{figures.p50_ms:.1f} ms'
                 # The echo answers faster than anybody takes its answers.
                 if name != 'echo':
@@ -137,13 +143,10 @@ class Bench:
                     self._results.without_pause[name, source] = without
                     told += f', {without.rate_hz:.1f} Hz'
                 print(f'[bench] {name}, {source.name}: {told}', flush=True)
-            if name == 'depth' and not sources[0].jpeg:
-                status = traffic.status().items()
-                self._results.stages = {k: v for k, v in status if k.startswith('stage')}
 
     def rates(self) -> None:
         """The depth node at fixed rates, every frame accounted for."""
-        source = self._source('1242x375')
+        source = Source.of_size('1242x375')
         with self._started('depth') as (node, traffic):
             traffic.wait_for(node, source)
             for rate_hz in self._args.rates:
@@ -151,24 +154,19 @@ class Bench:
                 self._results.at_rate[rate_hz, source] = figures
 
     def busy(self) -> None:
-        """Depth and plain node beside a busy process for each core."""
+        """Depth and plain node quiet, then beside a busy process for each core."""
+        source = Source.of_size(self._args.sizes[0])
         for name in ('depth', 'plain'):
-            self._results.busy[name] = self._beside_busy_processes(name)
-
-    def _beside_busy_processes(self, name: str) -> Figures:
-        source = next((s for node, s in self._results.one_by_one if node == name), None)
-        source = source or self._source('1242x375')
-        with self._started(name) as (node, traffic):
-            traffic.wait_for(node, source)
-            if (name, source) not in self._results.one_by_one:
+            with self._started(name) as (node, traffic):
+                traffic.wait_for(node, source)
                 quiet = traffic.one_by_one(node, source, self._args.frames)
-                self._results.one_by_one[name, source] = quiet
-            with busy_cores():
-                return traffic.one_by_one(node, source, self._args.frames)
+                with busy_cores():
+                    busy = traffic.one_by_one(node, source, self._args.frames)
+            self._results.busy[name] = quiet, busy
 
     def start(self) -> None:
         """From nothing to the first depth; the second of two starts, with all caches warm."""
-        source = self._source('1242x375')
+        source = Source.of_size('1242x375')
         for _ in range(2):
             with self._started('start') as (node, traffic):
                 total_s = traffic.wait_for(node, source)
@@ -218,6 +216,7 @@ class Bench:
             'device': args.device,
             'precision': args.precision,
             'threads': args.threads,
+            'jpeg_decoder': args.jpeg_decoder,
             'middleware_check': 'false',
             'diagnostics_period_s': 0.5,
         }
@@ -226,11 +225,6 @@ class Bench:
             program = [str(here / 'start_up.py')]
         given = [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
         return [*program, '--ros-args', *given]
-
-    @staticmethod
-    def _source(size: str, *, jpeg: bool = False) -> Source:
-        width, _, height = size.partition('x')
-        return Source(width=int(width), height=int(height), jpeg=jpeg)
 
 
 def _random_model(path: Path, precision: str) -> Path:

@@ -15,6 +15,7 @@ from monodepth2_ros.images.compressed import (
     decode_compressed_unexpanded,
     exact_reduction,
     reducible_size,
+    whole_jpeg,
 )
 from monodepth2_ros.images.messages import DEFAULT_MAX_PIXELS, CompressedImage, RawImage
 from monodepth2_ros.images.raw import SUPPORTED_ENCODINGS, decode, decode_unexpanded, rows_of
@@ -32,4 +33,5 @@ __all__ = [
     'exact_reduction',
     'reducible_size',
     'rows_of',
+    'whole_jpeg',
 ]

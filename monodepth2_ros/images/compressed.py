@@ -46,6 +46,7 @@ _STRAY_BYTES = re.compile(r'\b\d{1,2} extraneous bytes before marker 0xd[0-79]')
 REDUCTIONS = (8, 4, 2, 1)
 """By which factors a JPEG can be decoded smaller, at less cost than in full."""
 
+_INK_COLOURS = ('CMYK', 'YCCK')
 _BAYER_FORMAT = re.compile(r'bayer_(rggb|bggr|gbrg|grbg)(?:8|16)\b')
 
 
@@ -81,6 +82,19 @@ def reducible_size(image: CompressedImage) -> tuple[int, int] | None:
     except ValueError:
         return None
     return width, height
+
+
+def whole_jpeg(image: CompressedImage, *, max_pixels: int) -> NDArray[np.uint8] | None:
+    """The bytes of a JPEG that a decoder which tells of no damage may be given.
+
+    None for a picture that is no JPEG, a mosaic, of more pixels or other colours, with a damaged
+    header or without its end: ``decode_compressed`` decodes it or says what is wrong.
+    """
+    data = as_bytes(image.data)
+    if reducible_size(image) is None or not _reaches_its_end(data.tobytes()):
+        return None
+    height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    return data if height * width <= max_pixels and colorspace not in _INK_COLOURS else None
 
 
 def exact_reduction(size: tuple[int, int], *, least: tuple[int, int]) -> int:
@@ -144,7 +158,7 @@ def _jpeg(data: NDArray[np.uint8], max_pixels: int, reduction: int) -> NDArray[n
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
         check_size(width, height, max_pixels)
-        if colorspace in ('CMYK', 'YCCK'):
+        if colorspace in _INK_COLOURS:
             raise ImageError(f'JPEG of {colorspace} colour: expected YCbCr, RGB or grey')
         colorspace = 'GRAY' if colorspace == 'Gray' else 'RGB'
         options = {'min_height': height // reduction, 'min_width': width // reduction}

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monodepth2_ros.errors import ConfigError
+from monodepth2_ros.inference.device_jpeg import DeviceJpegDecoder
 from monodepth2_ros.inference.engines.cuda_graph import Program, on_device
 from monodepth2_ros.inference.engines.program import ProgramEngine
 from monodepth2_ros.inference.engines.running import device_errors, exact_float32
@@ -18,9 +20,13 @@ from monodepth2_ros.inference.frame_program import FramePlan, FrameProgram
 from monodepth2_ros.inference.point_cloud import LAYOUTS, PackedCloud
 
 if TYPE_CHECKING:
+    from monodepth2_ros.images import CompressedImage
     from monodepth2_ros.inference.estimator import DepthEstimator
     from monodepth2_ros.inference.settings import Settings
     from monodepth2_ros.inference.views import View
+
+JPEG_DECODERS = ('cpu', 'gpu')
+"""Where JPEG messages can be decoded."""
 
 _MAX_PROGRAMS = 4
 
@@ -46,9 +52,20 @@ class DeviceFrames:
     receiving meanwhile, and the frames that it misses are counted as replaced.
     """
 
-    def __init__(self, estimator: DepthEstimator, engine: ProgramEngine) -> None:
-        """Take the network of an engine, which stays the estimator's."""
-        self._estimator, self._engine = estimator, engine
+    def __init__(
+        self,
+        estimator: DepthEstimator,
+        engine: ProgramEngine,
+        jpeg_decoder: DeviceJpegDecoder | None = None,
+    ) -> None:
+        """Take the network of an engine, which stays the estimator's.
+
+        Args:
+            estimator: whose frames they are.
+            engine: its engine.
+            jpeg_decoder: decodes JPEGs on the device; None leaves them to the CPU.
+        """
+        self._estimator, self._engine, self._jpeg = estimator, engine, jpeg_decoder
         self._programs: OrderedDict[tuple[object, ...], tuple[View, Program]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -60,9 +77,21 @@ class DeviceFrames:
         plain = not self._estimator.flip and self._estimator.description.resize == 'bilinear'
         return plain and settings.depth_size == 'image' and self._engine.network is not None
 
+    def decoded(self, image: CompressedImage, *, max_pixels: int) -> torch.Tensor | None:
+        """RGB uint8 [H, 3 W] of a JPEG, on the device; None if it is to be decoded on the CPU.
+
+        Raises:
+            ImageError: the device cannot decode it.
+            DeviceError: the device failed.
+        """
+        if self._jpeg is None:
+            return None
+        with device_errors(self._device, 'decoding a JPEG'):
+            return self._jpeg.rows(image, max_pixels=max_pixels)
+
     def compute(
         self,
-        rows: NDArray[np.uint8],
+        rows: NDArray[np.uint8] | torch.Tensor,
         encoding: str,
         view: View,
         settings: Settings,
@@ -72,7 +101,7 @@ class DeviceFrames:
         """Compute one frame.
 
         Args:
-            rows: the image's bytes, uint8 [H, bytes of a row].
+            rows: the image's bytes, uint8 [H, bytes of a row], on the host or on the device.
             encoding: a name of ``CHANNELS``.
             view: of the camera.
             settings: limits, scale and layout of the cloud.
@@ -81,7 +110,10 @@ class DeviceFrames:
         Raises:
             DeviceError: the device failed.
         """
-        data = torch.from_numpy(np.require(rows, np.uint8, ['C', 'W']))
+        if isinstance(rows, torch.Tensor):
+            data = rows
+        else:
+            data = torch.from_numpy(np.require(rows, np.uint8, ['C', 'W']))
         scale = settings.scale or self._estimator.scale
         limits = torch.tensor((scale, settings.min_depth_m, settings.max_depth_m))
         work = f'computing a frame of {view.width}x{view.height}'
@@ -110,7 +142,8 @@ class DeviceFrames:
     ) -> Program:
         """The program of a geometry, made at its first frame."""
         # A view is kept with its program, so that no other one can come to have its identity.
-        key = (encoding, id(view), points, settings.cloud_fields, settings.cloud_stride)
+        place = example[0].device
+        key = (place, encoding, id(view), points, settings.cloud_fields, settings.cloud_stride)
         if key not in self._programs:
             program = on_device(
                 self._made(encoding, view, settings, points), example, self._device
@@ -137,9 +170,24 @@ class DeviceFrames:
         return FrameProgram(self._engine.open_network(), plan, self._device)
 
 
-def device_frames(estimator: DepthEstimator) -> DeviceFrames | None:
-    """Programs for an estimator on a GPU; None for one on a CPU, whose stages are faster apart."""
+def device_frames(estimator: DepthEstimator, *, jpeg_decoder: str = 'cpu') -> DeviceFrames | None:
+    """Programs for an estimator on a GPU; None for one on a CPU, whose stages are faster apart.
+
+    Args:
+        estimator: on either.
+        jpeg_decoder: one of ``JPEG_DECODERS``.
+
+    Raises:
+        ConfigError: JPEGs are to be decoded on a GPU, and the network runs on none.
+        DeviceError: they cannot be decoded there.
+    """
     engine = estimator.engine
     if isinstance(engine, ProgramEngine) and engine.device.type == 'cuda':
-        return DeviceFrames(estimator, engine)
+        decoder = DeviceJpegDecoder(engine.device) if jpeg_decoder == 'gpu' else None
+        return DeviceFrames(estimator, engine, decoder)
+    if jpeg_decoder == 'gpu':
+        raise ConfigError(
+            f'jpeg_decoder is gpu, and {engine.name} runs on {engine.device_name}: set it to cpu, '
+            'or device to cuda'
+        )
     return None

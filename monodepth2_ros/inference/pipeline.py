@@ -159,7 +159,7 @@ class FramePipeline:
         A scale that is measured live takes effect with the frame after the one that told it.
         """
         settings, watch = self.settings, _Stopwatch()
-        rows, encoding, width = self._rows(image, settings.max_pixels)
+        rows, encoding, width = self._rows(frames, image, settings.max_pixels)
         decode_s = watch.lap_s()
         view = self._view(calibration, width, rows.shape[0])
         if self.keeper is not None:
@@ -180,10 +180,14 @@ class FramePipeline:
         )
 
     def _rows(
-        self, image: RawImage | CompressedImage, max_pixels: int
-    ) -> tuple[NDArray[np.uint8], str, int]:
+        self, frames: DeviceFrames, image: RawImage | CompressedImage, max_pixels: int
+    ) -> tuple[NDArray[np.uint8] | torch.Tensor, str, int]:
         """Rows that a device reads, their encoding, and the width of the image."""
-        if isinstance(image, RawImage) and image.encoding in CHANNELS:
+        if isinstance(image, CompressedImage):
+            decoded = frames.decoded(image, max_pixels=max_pixels)
+            if decoded is not None:
+                return decoded, 'rgb8', decoded.shape[1] // 3
+        elif image.encoding in CHANNELS:
             return rows_of(image, max_pixels=max_pixels), image.encoding, image.width
         rgb = self._decode(image, max_pixels, 1)
         return rgb.reshape(rgb.shape[0], -1), 'rgb8', rgb.shape[1]

@@ -87,7 +87,7 @@ def load(parameters: NodeParameters, known: ScaleKeeper | None = None) -> Loaded
         pipeline_settings(parameters),
         decoder=load_decoder(),
         keeper=keeper,
-        device_frames=device_frames(estimator),
+        device_frames=device_frames(estimator, jpeg_decoder=parameters.jpeg_decoder),
     )
     memory.settle()
     return LoadedModel(estimator=estimator, pipeline=pipeline, keeper=keeper)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.inference.camera_match import MISMATCH_CHOICES
 from monodepth2_ros.inference.colorize import COLORMAPS
+from monodepth2_ros.inference.device_frames import JPEG_DECODERS
 from monodepth2_ros.inference.engines import ENGINE_PRECISIONS, ENGINES
 from monodepth2_ros.inference.engines.choice import MOST_THREADS
 from monodepth2_ros.inference.point_cloud import LAYOUTS
@@ -66,6 +67,11 @@ class NodeParameters:
         False,
         'Decode a JPEG at a half, quarter or eighth where no output needs its full size.',
         live=True,
+    )
+    jpeg_decoder: str = parameter(
+        'cpu',
+        'Where JPEGs are decoded; gpu is nvJPEG, which misses damage inside a picture.',
+        choices=JPEG_DECODERS,
     )
     rectify: str = parameter(
         'auto',

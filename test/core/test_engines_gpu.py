@@ -42,7 +42,8 @@ def current(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
             devices.pop()
 
     monkeypatch.setattr(torch.cuda, 'device', use)
-    stream = SimpleNamespace(synchronize=lambda: None)
+    stream = SimpleNamespace(synchronize=lambda: None, wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, 'current_stream', lambda device: stream)
     monkeypatch.setattr(torch.cuda, 'Stream', lambda device: stream)
     monkeypatch.setattr(torch.cuda, 'CUDAGraph', MagicMock())
     monkeypatch.setattr(torch.cuda, 'stream', nullcontext)

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import simplejpeg
 import torch
 from support.tiny_model import write_tiny_model
 
 from monodepth2_ros.geometry.camera import CameraCalibration
-from monodepth2_ros.images import RawImage
+from monodepth2_ros.images import CompressedImage, RawImage
 from monodepth2_ros.inference.device_frames import device_frames
 from monodepth2_ros.inference.estimator import DepthEstimator
 from monodepth2_ros.inference.pipeline import FramePipeline, Products, Settings, Wanted
@@ -48,6 +50,26 @@ def test_captured_frames_are_the_cpus_and_survive_changes_of_size(model: Path) -
         assert depth is not None and expected is not None
         assert np.abs(depth / expected - 1.0).mean() < 1e-3
     assert len(frames) == 2
+    estimator.close()
+
+
+def test_jpegs_decoded_on_the_gpu_are_the_cpus(model: Path) -> None:
+    estimator = DepthEstimator.load(model, device='cuda')
+    by_gpu, by_cpu = (
+        FramePipeline(
+            estimator, Settings(), device_frames=device_frames(estimator, jpeg_decoder=name)
+        )
+        for name in ('gpu', 'cpu')
+    )
+    for seed in range(4):
+        coarse = np.random.default_rng(seed).integers(0, 256, (30, 100, 3), dtype=np.uint8)
+        picture = cv2.resize(coarse, (1242, 375), interpolation=cv2.INTER_CUBIC)
+        image = CompressedImage(format='jpeg', data=simplejpeg.encode_jpeg(picture, quality=95))
+        depth, expected = (
+            each.process(image, None, Wanted(depth=True)).depth for each in (by_gpu, by_cpu)
+        )
+        assert depth is not None and expected is not None
+        assert np.abs(depth / expected - 1.0).mean() < 5e-3
     estimator.close()
 
 

@@ -43,7 +43,25 @@ def test_the_page_names_the_device_and_the_plain_arithmetic(bench, tmp_path):
     times = {'p50_ms': 2.0, 'p90_ms': 3.0, 'cpu_ms': 1.0}
     bare = {'best': times, 'plain': times, 'engine': 'torch bfloat16'}
     bare |= {'device': 'cuda:0 (a GPU)', 'plain_arithmetic': 'float32 (TF32 allowed)'}
-    results = bench.run.Results(command='run', model='a network', bare=bare)
+    source = bench.run.Source.of_size('1242x375')
+    results = bench.run.Results(command='run', model='a network', stage_source=source, bare=bare)
     page = bench.run.write(results, tmp_path).read_text()
     assert 'networks on cuda:0 (a GPU)\n' in page
     assert '| eager float32 (TF32 allowed), four scales |' in page
+
+
+def test_the_page_compares_frames_a_second_and_what_a_busy_machine_costs(bench, tmp_path):
+    source = bench.run.Source.of_size('640x480', jpeg=True)
+    figures = sys.modules['live_traffic'].Figures
+
+    def ran(ms, wall_s):
+        return figures(latencies_ms=(ms,) * 10, sent=10, wall_s=wall_s, cpu_ms=ms)
+
+    results = bench.run.Results(command='run', model='a network', stage_source=source)
+    results.without_pause = {('depth', source): ran(20.0, 0.2), ('plain', source): ran(100.0, 1.1)}
+    results.busy = {'depth': (ran(20.0, 0.2), ran(50.0, 0.5))}
+    results.stages = {'stage infer (ms)': 'p50 15.0'}
+    page = bench.run.write(results, tmp_path).read_text()
+    assert '| 640x480 JPEG | 50.0 | 9.1 | **5.5** | 20.0 | 0 | 0 |' in page
+    assert '| depth | 20.0 | 50.0 | 50.0 | **2.5** |' in page
+    assert '## Stages of 640x480 JPEG' in page

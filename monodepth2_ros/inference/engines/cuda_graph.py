@@ -33,12 +33,12 @@ class CapturedProgram:
 
         Args:
             program: works on the device, without looking at values on the host.
-            example: inputs on the host, of the shapes, types and layouts of all to come.
+            example: inputs of the shapes, types, layouts and devices of all to come.
             device: a CUDA device.
         """
         open_stream: Callable[..., Any] = torch.cuda.Stream
         self._device, self._stream = device, open_stream(device)
-        self._given = [torch.empty_like(each).pin_memory().copy_(each) for each in example]
+        self._given = [_kept(each) for each in example]
         inputs = [torch.empty_like(each, device=device) for each in example]
         # Streams and graphs touch the current GPU, too: another one may have no memory for that.
         with torch.cuda.device(device), torch.cuda.stream(self._stream):
@@ -61,12 +61,21 @@ class CapturedProgram:
 
     def __call__(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run; the results, on the host, are valid until the next call."""
-        for place, each in zip(self._given, given, strict=True):
-            place.copy_(each)
-        with torch.cuda.device(self._device), torch.cuda.stream(self._stream):
-            self._graph.replay()
+        with torch.cuda.device(self._device):
+            # What lies on the GPU already may still be worked on there.
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
+            with torch.cuda.stream(self._stream):
+                for place, each in zip(self._given, given, strict=True):
+                    place.copy_(each)
+                self._graph.replay()
         self._stream.synchronize()
         return tuple(self._results)
+
+
+def _kept(example: torch.Tensor) -> torch.Tensor:
+    """A copy that stays where it is: page-locked on the host, or on its device."""
+    place = torch.empty_like(example)
+    return (place.pin_memory() if example.device.type == 'cpu' else place).copy_(example)
 
 
 def _copied_run(
