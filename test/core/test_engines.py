@@ -352,6 +352,32 @@ def test_a_damaged_engine_file_is_not_run_and_is_replaced_by_the_next_export(
     assert find_engine_file(model, _record(model))[0] == again
 
 
+def test_a_damaged_export_is_named_though_the_cache_holds_another(
+    model: Model, tmp_path: Path
+) -> None:
+    beside = _write(model, _record(model), tmp_path)
+    cache = files.cache_folder(model)
+    assert cache is not None
+    source = {'.pt2': tmp_path / 'source'}
+    kept = files.write_engine_file(model, _record(model), source, folder=cache)
+    beside.path('.pt2').write_bytes(b'half a')
+    found, passed_over = find_engine_file(model, _record(model))
+    assert found == kept
+    assert passed_over == 'tiny.torch-float32.pt2 is damaged'
+
+
+@needs_openvino
+def test_the_engines_reason_names_the_export_that_was_passed_over(model: Model) -> None:
+    request = EngineRequest(engine='openvino', precision='float32')
+    build_engine(model, request)
+    beside = model.path.parent / 'tiny.openvino-float32.json'
+    beside.write_text('half a')
+    reason = build_engine(model, request).reason
+    assert (
+        'made ready at an earlier start; passed over: tiny.openvino-float32 is damaged' in reason
+    )
+
+
 def test_a_compiled_network_is_run_and_named(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

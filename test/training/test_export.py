@@ -165,6 +165,18 @@ def test_an_export_never_replaces_its_model_or_recording(
     assert f'{drive} is the input' in capsys.readouterr().err
 
 
+def test_a_wrong_kind_of_out_is_refused_before_anything_is_converted(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _export(model, '--format', 'onnx', f'--out={tmp_path}') == 2
+    assert f'--out {tmp_path} is a folder: give a file' in capsys.readouterr().err
+    taken = tmp_path / 'taken'
+    taken.write_text('notes')
+    assert _export(model, '--format', 'torch', f'--out={taken}') == 2
+    assert f'--out {taken} is a file: give a folder' in capsys.readouterr().err
+    assert taken.read_text() == 'notes'
+
+
 def test_without_tensorrt_the_export_says_what_to_install(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

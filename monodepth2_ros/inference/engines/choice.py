@@ -164,7 +164,7 @@ def _torch(model: Model, device: torch.device, precision: str, threads: int) -> 
     make = partial(TorchEngine, model.depth_net, device, dtype=dtype, threads=threads)
     if found is not None:
         try:
-            return make(package=found.path(compiled.SUFFIX)), _origin(found)
+            return make(package=found.path(compiled.SUFFIX)), _origin(found, why_not)
         except DeviceError as err:
             why_not = str(err)
     engine = make()
@@ -184,7 +184,7 @@ def _openvino(
     found, why_not = find_engine_file(model, record)
     if found is not None:
         engine = OpenVinoEngine(found.path('.xml'), precision=precision, threads=threads)
-        return engine, _origin(found)
+        return engine, _origin(found, why_not)
     if precision == 'int8':
         raise _Unusable(f'{why_not}; make one by monodepth2 export --format openvino --int8')
     network, kept = openvino.converted_now(model, record)
@@ -204,12 +204,14 @@ def _tensorrt(model: Model, device: torch.device, precision: str) -> tuple[Engin
         raise _Unusable(f'{why_not}; make one by monodepth2 export --format tensorrt')
     plan = found.path(tensorrt.SUFFIX)
     engine = TensorRtEngine(model, plan, device, precision=precision)
-    return engine, _origin(found)
+    return engine, _origin(found, why_not)
 
 
-def _origin(found: EngineFile) -> str:
-    """Where the network that runs comes from."""
+def _origin(found: EngineFile, passed_over: str) -> str:
+    """Where the network that runs comes from, and why from no place nearer."""
     difference = found.record.mean_difference
     if difference is None:
-        return 'made ready at an earlier start'
-    return f'exported, {100.0 * difference:.2f} % from float32 on average'
+        origin = 'made ready at an earlier start'
+    else:
+        origin = f'exported, {100.0 * difference:.2f} % from float32 on average'
+    return f'{origin}; passed over: {passed_over}' if passed_over else origin

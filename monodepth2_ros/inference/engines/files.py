@@ -103,16 +103,18 @@ def find_engine_file(model: Model, wanted: EngineRecord) -> tuple[EngineFile | N
         wanted: what it must have been made of and for.
 
     Returns:
-        the file and an empty text, or None and why there is none, as part of a sentence.
+        the file or None, and why there is none, or none beside the model, as part of a sentence;
+        an empty text if there is nothing to say.
     """
     reason = ''
     for folder in engine_folders(model):
         stem = folder / _name(model, wanted.engine, wanted.precision)
         if not _with_suffix(stem, '.json').exists():
             continue
-        found, reason = _open(stem, wanted)
+        found, why_not = _open(stem, wanted)
         if found is not None:
-            return found, ''
+            return found, reason
+        reason = reason or why_not
     name = _name(model, wanted.engine, wanted.precision)
     return None, reason or f'there is no {name}.json beside the model or in the cache'
 

@@ -85,6 +85,12 @@ def _check(args: argparse.Namespace) -> None:
     inputs = [path.resolve() for path in (args.model, args.bag) if path is not None]
     if args.format == 'onnx' and target.resolve() in inputs:
         raise ConfigError(f'{target} is the input: give another file for the ONNX model by --out')
+    if args.format == 'onnx' and target.is_dir():
+        raise ConfigError(f'--out {target} is a folder: give a file for the ONNX model')
+    if args.format != 'onnx' and args.out is not None and args.out.is_file():
+        raise ConfigError(
+            f'--out {args.out} is a file: give a folder, the node finds its files by their names'
+        )
 
 
 def _frames(args: argparse.Namespace, estimator: DepthEstimator) -> ExportFrames:
