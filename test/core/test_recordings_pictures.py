@@ -240,15 +240,16 @@ def test_an_undecodable_picture_of_a_folder_is_left_out_and_counted(tmp_path):
         )
 
 
-def test_a_jpeg_that_is_cut_short_is_left_out_and_not_filled_with_grey(tmp_path):
-    folder = write_images(tmp_path / 'images', ['a.jpg', 'b.jpg', 'c.jpg'])
+@pytest.mark.parametrize('kind', ['jpg', 'png', 'tif', 'webp', 'bmp', 'ppm'])
+def test_a_picture_that_is_cut_short_is_left_out_and_not_filled_with_grey(tmp_path, kind):
+    folder = write_images(tmp_path / 'images', [f'{name}.{kind}' for name in 'abc'])
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    whole = cv2.imencode('.jpg', noise)[1].tobytes()
-    (folder / 'b.jpg').write_bytes(whole[: len(whole) // 2])
+    whole = cv2.imencode(f'.{kind}', noise)[1].tobytes()
+    (folder / f'b.{kind}').write_bytes(whole[: len(whole) // 2])
     with open_recording(folder) as recording:
         assert len(list(image_frames(recording))) == 2
-        assert recording.damaged_files == (folder / 'b.jpg',)
-        assert 'the first is b.jpg' in recording.notes[0]
+        assert recording.damaged_files == (folder / f'b.{kind}',)
+        assert f'the first is b.{kind}' in recording.notes[0]
 
 
 @pytest.mark.parametrize(('shape', 'encoding'), [((48, 64), 'mono8'), ((48, 64, 3), 'bgr8')])
