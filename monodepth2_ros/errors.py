@@ -2,6 +2,11 @@
 """The errors that a caller may want to tell apart; messages name what came and what to do."""
 
 
+def first_line(err: BaseException) -> str:
+    """The first line of what an error says, or its type where it says nothing."""
+    return str(err).strip().partition('\n')[0] or type(err).__name__
+
+
 class Monodepth2Error(Exception):
     """Base of all errors that this package raises on purpose."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from monodepth2_ros import __version__
-from monodepth2_ros.errors import ConfigError, ModelFileError
+from monodepth2_ros.errors import ConfigError, ModelFileError, first_line
 from monodepth2_ros.geometry.depth import DepthRange
 from monodepth2_ros.model_description import ModelDescription, Scale
 from monodepth2_ros.networks.depth_decoder import STAGE_CHANNELS
@@ -107,10 +107,10 @@ def _load(path: Path) -> tuple[State, dict[str, object]]:
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as err:
-        reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         raise ModelFileError(
             f'{path} is refused: it is damaged or holds more than tensors and plain values, and '
-            f'nothing in it was executed ({reason[:120]}): give a checkpoint as md2 writes it'
+            f'nothing in it was executed ({first_line(err)[:120]}): give a checkpoint as md2 '
+            'writes it'
         ) from err
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ModelFileError(

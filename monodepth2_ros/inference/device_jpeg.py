@@ -14,7 +14,7 @@ import simplejpeg
 import torch
 from numpy.typing import NDArray
 
-from monodepth2_ros.errors import DeviceError, ImageError
+from monodepth2_ros.errors import DeviceError, ImageError, first_line
 from monodepth2_ros.images import CompressedImage, whole_jpeg
 from monodepth2_ros.optional_packages import load_package
 
@@ -43,7 +43,7 @@ class DeviceJpegDecoder:
             self._rgb(np.frombuffer(simplejpeg.encode_jpeg(trial), np.uint8))
         except (AttributeError, RuntimeError) as err:
             raise DeviceError(
-                f'torchvision cannot decode JPEGs on {device} ({_first_line(err)}): install its '
+                f'torchvision cannot decode JPEGs on {device} ({first_line(err)}): install its '
                 'CUDA build, or set jpeg_decoder to cpu'
             ) from err
 
@@ -71,15 +71,10 @@ class DeviceJpegDecoder:
             if isinstance(err, torch.cuda.OutOfMemoryError) or 'CUDA error' in str(err):
                 raise
             raise ImageError(
-                f'JPEG of {data.size} bytes cannot be decoded on {self._device}: '
-                f'{_first_line(err)}'
+                f'JPEG of {data.size} bytes cannot be decoded on {self._device}: {first_line(err)}'
             ) from err
 
     def _rgb(self, data: NDArray[np.uint8]) -> torch.Tensor:
         """RGB uint8 [3, H, W] on the device."""
         stored = torch.from_numpy(np.require(data, np.uint8, ['C', 'W']))
         return self._decode(stored, mode=self._mode, device=self._device)
-
-
-def _first_line(err: Exception) -> str:
-    return str(err).strip().partition('\n')[0]

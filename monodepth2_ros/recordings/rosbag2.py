@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 import yaml
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, QosDurability
 
-from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.errors import RecordingError, first_line
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
 from monodepth2_ros.recordings.natural_order import natural_key
@@ -136,8 +136,9 @@ def _metadata(folder: Path) -> tuple[list[str], int]:
     except FileNotFoundError:
         raise RecordingError(f'{path} is missing') from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as err:
-        summary = str(err).partition('\n')[0]
-        raise RecordingError(f'{path} is damaged ({type(err).__name__}: {summary})') from err
+        raise RecordingError(
+            f'{path} is damaged ({type(err).__name__}: {first_line(err)})'
+        ) from err
     messages = information.get('message_count')
     return list(names), messages if isinstance(messages, int) else 0
 

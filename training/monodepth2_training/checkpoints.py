@@ -21,7 +21,7 @@ import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
 from monodepth2_ros.atomic_file import TEMPORARY_SUFFIX, open_atomically
-from monodepth2_ros.errors import CheckpointError
+from monodepth2_ros.errors import CheckpointError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -143,8 +143,9 @@ def load_checkpoint(path: Path, map_location: Any = 'cpu') -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as err:
-        reason = str(err).splitlines()[0] if str(err) else type(err).__name__
-        raise CheckpointError(f'{path} is no checkpoint of this program: {reason}') from err
+        raise CheckpointError(
+            f'{path} is no checkpoint of this program: {first_line(err)}'
+        ) from err
     return loaded
 
 

@@ -7,7 +7,7 @@ import re
 
 import torch
 
-from monodepth2_ros.errors import ConfigError, DeviceError
+from monodepth2_ros.errors import ConfigError, DeviceError, first_line
 from monodepth2_ros.inference.engines import PRECISIONS
 
 _CUDA = re.compile(r'cuda(?::(\d+))?')
@@ -44,7 +44,7 @@ def missing_cuda_reason(index: int = 0) -> str:
     try:
         torch.zeros(1, device=torch.device('cuda', index))
     except (RuntimeError, AssertionError) as err:
-        return str(err).splitlines()[0]
+        return first_line(err)
     return ''
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from monodepth2_ros.errors import DeviceError
+from monodepth2_ros.errors import DeviceError, first_line
 from monodepth2_ros.inference.engines.files import (
     EngineRecord,
     cache_folder,
@@ -110,7 +110,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except (RuntimeError, OSError) as err:
         raise DeviceError(
-            f'a network for OpenVINO cannot be written to {folder} ({_first_line(err)}): '
+            f'a network for OpenVINO cannot be written to {folder} ({first_line(err)}): '
             f'{_MAKE_ROOM}'
         ) from err
 
@@ -207,7 +207,7 @@ class OpenVinoEngine:
             compiled = openvino_core().compile_model(network, 'CPU', options)
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as err:
-            raise DeviceError(f'OpenVINO cannot run this network: {_first_line(err)}') from err
+            raise DeviceError(f'OpenVINO cannot run this network: {first_line(err)}') from err
         self._threads = int(compiled.get_property('INFERENCE_NUM_THREADS'))
         self._precision = precision
 
@@ -229,9 +229,7 @@ class OpenVinoEngine:
         try:
             self._request.infer([pixels], share_inputs=True)
         except RuntimeError as err:
-            raise DeviceError(
-                f'OpenVINO failed: {_first_line(err)}; load the model again'
-            ) from err
+            raise DeviceError(f'OpenVINO failed: {first_line(err)}; load the model again') from err
         return np.array(self._request.get_output_tensor().data[0, 0], np.float32)
 
     def memory_bytes(self) -> int:
@@ -241,7 +239,3 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Free the network."""
         self._request = None
-
-
-def _first_line(err: Exception) -> str:
-    return next((line for line in str(err).splitlines() if line.strip()), type(err).__name__)

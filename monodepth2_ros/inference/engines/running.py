@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from monodepth2_ros.errors import DeviceError
+from monodepth2_ros.errors import DeviceError, first_line
 
 _MEBIBYTE = 2**20
 
@@ -41,8 +41,7 @@ def device_errors(device: torch.device, work: str) -> Iterator[None]:
     except RuntimeError as err:
         if device.type != 'cuda':
             raise
-        reason = str(err).splitlines()[0]
         raise DeviceError(
-            f'{device} failed while {work}: {reason}; restart this process, and the machine if '
-            'it fails again'
+            f'{device} failed while {work}: {first_line(err)}; restart this process, and the '
+            'machine if it fails again'
         ) from err

@@ -15,6 +15,8 @@ from typing import ParamSpec, TypeVar, cast
 
 import torch
 
+from monodepth2_ros.errors import first_line
+
 P = ParamSpec('P')
 T = TypeVar('T')
 _log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ class Kernels:
                 'The loss runs uncompiled, which is slower and gives the same values: torch could '
                 'not compile it (%s). It needs a C++ compiler (apt install g++) or, on a GPU, '
                 'Triton; set optimisation.compile=never to do without on purpose.',
-                str(error).strip().partition('\n')[0],
+                first_line(error),
             )
             return function(*args)
 
