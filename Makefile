@@ -24,7 +24,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 endif
 export ROS_LOG_DIR ?= $(CURDIR)/log/ros
 
-.PHONY: help demo test test-half test-rest bench lint clean venv
+.PHONY: help demo test test-core test-training bench lint clean venv
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -33,27 +33,26 @@ demo: venv  ## play a drive through the node and leave pictures in demo/out (BAG
 	@.venv/bin/python demo/run_demo.py $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)') \
 	    $(if $(MODEL),--model '$(MODEL)') $(ARGS)
 
-# What measures time or talks through DDS runs alone; all else in two halves at a time, each on a core of its own.
+# What measures time or talks through DDS runs alone; all else two at a time, each on a core of its own.
 ALONE := test/ros test/test_demo.py
-HALF := $(wildcard test/training/test_[a-l]*.py)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest --timeout 300 -p pytest_timeout -p _hypothesis_pytestplugin
 
 test: lint  ## check style and types, then run every test (ARGS='-k name' for some)
 ifeq ($(ARGS),)
-	@$(MAKE) --jobs=2 --output-sync test-half test-rest
+	@$(MAKE) --jobs=2 --output-sync test-training test-core
 	@echo '[test] pytest: $(ALONE)'
 	@$(PYTEST) $(ALONE)
 else
 	@$(PYTEST) $(ARGS)
 endif
 
-test-half: venv
-	@echo '[test] pytest: test/training/test_[a-l]*.py'
-	@OMP_NUM_THREADS=1 $(PYTEST) $(HALF)
+test-core: venv
+	@echo '[test] pytest: all but test/training $(ALONE)'
+	@OMP_NUM_THREADS=1 $(PYTEST) --ignore=test/training $(ALONE:%=--ignore=%) test
 
-test-rest: venv
-	@echo '[test] pytest: all else but $(ALONE)'
-	@OMP_NUM_THREADS=1 $(PYTEST) $(HALF:%=--ignore=%) $(ALONE:%=--ignore=%) test
+test-training: venv
+	@echo '[test] pytest: test/training'
+	@OMP_NUM_THREADS=1 $(PYTEST) test/training
 
 bench: venv  ## measure speed on this machine
 	@.venv/bin/python benchmarks/run.py $(ARGS)
