@@ -24,7 +24,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 endif
 export ROS_LOG_DIR ?= $(CURDIR)/log/ros
 
-.PHONY: help demo test test-core test-training bench lint clean venv
+.PHONY: help demo test test-core test-training test-late bench lint clean venv
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -35,11 +35,12 @@ demo: venv  ## play a drive through the node and leave pictures in demo/out (BAG
 
 # What measures time or talks through DDS runs alone; all else two at a time, each on a core of its own.
 ALONE := test/ros test/test_demo.py
+LATE := $(wildcard test/training/test_[m-z]*.py)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest --timeout 300 -p pytest_timeout -p _hypothesis_pytestplugin
 
 test: lint  ## check style and types, then run every test (ARGS='-k name' for some)
 ifeq ($(ARGS),)
-	@$(MAKE) --jobs=2 --output-sync test-training test-core
+	@$(MAKE) --jobs=2 --output-sync test-late test-core test-training
 	@echo '[test] pytest: $(ALONE)'
 	@$(PYTEST) $(ALONE)
 else
@@ -51,8 +52,12 @@ test-core: venv
 	@OMP_NUM_THREADS=1 $(PYTEST) --ignore=test/training $(ALONE:%=--ignore=%) test
 
 test-training: venv
-	@echo '[test] pytest: test/training'
-	@OMP_NUM_THREADS=1 $(PYTEST) test/training
+	@echo '[test] pytest: test/training but what comes late in it'
+	@OMP_NUM_THREADS=1 $(PYTEST) $(LATE:%=--ignore=%) test/training
+
+test-late: venv
+	@echo '[test] pytest: test/training/test_[m-z]*.py'
+	@OMP_NUM_THREADS=1 $(PYTEST) $(LATE)
 
 bench: venv  ## measure speed on this machine
 	@.venv/bin/python benchmarks/run.py $(ARGS)
