@@ -74,14 +74,8 @@ def decode_compressed(
 
 def reducible_size(image: CompressedImage) -> tuple[int, int] | None:
     """Width and height of a JPEG that may be decoded smaller; None for a mosaic and all else."""
-    data = as_bytes(image.data)
-    if data[:3].tobytes() != JPEG_MAGIC or _BAYER_FORMAT.match(image.format):
-        return None
-    try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
-        return None
-    return width, height
+    header = _plain_jpeg_header(image)
+    return None if header is None else (header[1], header[0])
 
 
 def whole_jpeg(image: CompressedImage, *, max_pixels: int) -> NDArray[np.uint8] | None:
@@ -90,11 +84,26 @@ def whole_jpeg(image: CompressedImage, *, max_pixels: int) -> NDArray[np.uint8] 
     None for a picture that is no JPEG, a mosaic, of more pixels or other colours, with a damaged
     header or without its end: ``decode_compressed`` decodes it or says what is wrong.
     """
-    data = as_bytes(image.data)
-    if reducible_size(image) is None or not _reaches_its_end(data.tobytes()):
+    header = _plain_jpeg_header(image)
+    if header is None:
         return None
-    height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-    return data if height * width <= max_pixels and colorspace not in _INK_COLOURS else None
+    height, width, colorspace = header
+    if height * width > max_pixels or colorspace in _INK_COLOURS:
+        return None
+    data = as_bytes(image.data)
+    return data if _reaches_its_end(data.tobytes()) else None
+
+
+def _plain_jpeg_header(image: CompressedImage) -> tuple[int, int, str] | None:
+    """Height, width and colours of a JPEG; None for a mosaic, a damaged header and all else."""
+    data = as_bytes(image.data)
+    if data[:3].tobytes() != JPEG_MAGIC or _BAYER_FORMAT.match(image.format):
+        return None
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    return height, width, colorspace
 
 
 def exact_reduction(size: tuple[int, int], *, least: tuple[int, int]) -> int:

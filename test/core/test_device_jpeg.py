@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import simplejpeg
@@ -54,6 +56,15 @@ def _jpeg(colorspace: str = 'RGB') -> bytes:
 def _frames(estimator: DepthEstimator, decoder: DeviceJpegDecoder | None) -> DeviceFrames:
     assert isinstance(estimator.engine, ProgramEngine)
     return DeviceFrames(estimator, estimator.engine, decoder)
+
+
+def _failing(words: str) -> Callable[..., torch.Tensor]:
+    """A decoder that fails with these words."""
+
+    def fail(*_: object, **__: object) -> torch.Tensor:
+        raise RuntimeError(words)
+
+    return fail
 
 
 def test_rows_are_the_pictures(decoder: DeviceJpegDecoder) -> None:
@@ -110,10 +121,7 @@ def test_a_cut_off_picture_is_refused_by_the_cpus_decoder(
 def test_a_picture_that_the_device_cannot_decode_is_refused(
     decoder: DeviceJpegDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> torch.Tensor:
-        raise RuntimeError('nvjpegDecode failed: 6\nat line 3')
-
-    monkeypatch.setattr(decoder, '_decode', fail)
+    monkeypatch.setattr(decoder, '_decode', _failing('nvjpegDecode failed: 6\nat line 3'))
     with pytest.raises(ImageError, match=r'cannot be decoded on cpu: nvjpegDecode failed: 6$'):
         decoder.rows(_message(_jpeg()), max_pixels=10**6)
 
@@ -121,19 +129,18 @@ def test_a_picture_that_the_device_cannot_decode_is_refused(
 def test_an_error_of_the_device_is_not_taken_for_one_of_the_picture(
     decoder: DeviceJpegDecoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> torch.Tensor:
-        raise RuntimeError('CUDA error: an illegal memory access was encountered')
-
-    monkeypatch.setattr(decoder, '_decode', fail)
+    monkeypatch.setattr(
+        decoder, '_decode', _failing('CUDA error: an illegal memory access was encountered')
+    )
     with pytest.raises(RuntimeError, match='illegal memory access'):
         decoder.rows(_message(_jpeg()), max_pixels=10**6)
 
 
 def test_without_nvjpeg_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> torch.Tensor:
-        raise RuntimeError('decode_jpegs_cuda: torchvision not compiled with nvJPEG support')
-
-    monkeypatch.setattr('torchvision.io.decode_jpeg', fail)
+    monkeypatch.setattr(
+        'torchvision.io.decode_jpeg',
+        _failing('decode_jpegs_cuda: torchvision not compiled with nvJPEG support'),
+    )
     with pytest.raises(DeviceError, match='install its CUDA build, or set jpeg_decoder to cpu'):
         DeviceJpegDecoder(CPU)
 
