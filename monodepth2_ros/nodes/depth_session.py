@@ -24,6 +24,7 @@ from monodepth2_ros.nodes.inputs import Frame, Inputs
 from monodepth2_ros.nodes.outputs import Outputs
 from monodepth2_ros.nodes.quality_of_service import QosWatch
 from monodepth2_ros.nodes.scale_topics import ScaleTopics
+from monodepth2_ros.yields import ignore_yields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,6 +148,8 @@ class DepthSession:
             raise
 
     def _load(self, keeper: ScaleKeeper | None) -> FrameProcessor:
+        # Before the engine starts threads of its own from here.
+        ignore_yields()
         return FrameProcessor(
             load=lambda before: load(self._parameters, before or keeper),
             outputs=self._outputs,

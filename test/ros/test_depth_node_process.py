@@ -60,6 +60,12 @@ def assert_ends_cleanly(process, number):
         assert own
 
 
+def threads_that_keep_their_turns(pid):
+    """Numbers of the threads in which ``sched_yield`` does nothing."""
+    statuses = Path(f'/proc/{pid}/task').glob('*/status')
+    return {int(path.parent.name) for path in statuses if 'Seccomp:\t2' in path.read_text()}
+
+
 def test_full_hd_images_and_clouds_cross_processes_until_sigint(ros_world, start):
     process = start()
     cloud = ros_world.listen(PointCloud2, 'depth/points')
@@ -68,6 +74,9 @@ def test_full_hd_images_and_clouds_cross_processes_until_sigint(ros_world, start
     message = answered(camera, cloud, image(1920, 1080), camera_info(1920, 1080))
     assert (message.width, message.height) == (1920, 1080)
     assert len(message.data) == 1920 * 1080 * 32
+    pid = process.process.pid
+    assert threads_that_keep_their_turns(pid)
+    assert pid not in threads_that_keep_their_turns(pid)
     assert_ends_cleanly(process, signal.SIGINT)
 
 
