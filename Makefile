@@ -38,12 +38,13 @@ ALONE := test/ros test/test_demo.py
 LATE := $(wildcard test/training/test_[m-z]*.py)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest --timeout 300 -p pytest_timeout -p _hypothesis_pytestplugin
 
-test: lint  ## check style and types, then run every test (ARGS='-k name' for some)
+test: venv  ## check style and types, run every test (ARGS='-k name' for some)
 ifeq ($(ARGS),)
-	@$(MAKE) --jobs=2 --output-sync test-late test-core test-training
+	@$(MAKE) --jobs=2 --output-sync lint test-late test-core test-training
 	@echo '[test] pytest: $(ALONE)'
 	@$(PYTEST) $(ALONE)
 else
+	@$(MAKE) lint
 	@$(PYTEST) $(ARGS)
 endif
 

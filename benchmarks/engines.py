@@ -38,6 +38,7 @@ from monodepth2_ros.inference.engines.choice import EngineRequest, build_engine
 from monodepth2_ros.inference.engines.device import choose_device
 from monodepth2_ros.inference.engines.network import example_image
 from monodepth2_ros.model_file import Model, load_model
+from monodepth2_ros.yields import ignore_yields
 
 _CPU = ('torch float32', 'torch float32 compiled', 'torch bfloat16', 'torch bfloat16 compiled')
 _CPU += ('openvino float32', 'openvino bfloat16', 'openvino int8')
@@ -57,6 +58,8 @@ class Candidate:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print."""
     args = _arguments(argv)
+    # As the node does, before any engine starts threads.
+    ignore_yields()
     with TemporaryDirectory(prefix='engines_') as folder:
         model = _model(args.model, Path(folder))
         image = example_image(model.depth_net)

@@ -8,9 +8,10 @@ Each way has a process of its own, with a thread for every core, and works when 
 all read the recording by the same code. ``cv2.imdecode`` is run as it decodes by default, to three
 channels: as a script would run it, and in a process that keeps freed memory. Else each picture of
 two megabytes has its pages cleared anew, which can take as long as its decoding. Leaving grey
-pictures in one channel is a way, too. The rate of ``extract`` is that of the whole call: opening,
-calibration, odometry, rectification, resize, motion, writing. Reported is the best of all repeats,
-since a disturbance by other programs only ever takes time away, and the CPU time of all threads.
+pictures in one channel is a way, too. ``extract`` keeps freed memory as its command does; its rate
+is that of the whole call: opening, calibration, odometry, rectification, resize, motion, writing.
+Reported is the best of all repeats, since a disturbance by other programs only ever takes time
+away, and the CPU time of all threads.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ from monodepth2_training.data.bags import (
     drive_frames,
 )
 from monodepth2_training.data.extraction import ExtractionSettings, extract
-from monodepth2_training.data.ordered_work import core_count, in_order
+from monodepth2_training.data.ordered_work import in_order
 
-from monodepth2_ros.processor import processor
+from monodepth2_ros.processor import core_count, processor
 from monodepth2_ros.recordings import cdr, open_recording
 
 Way = Callable[[argparse.Namespace], int]
@@ -75,7 +76,7 @@ def main() -> None:
         'cv2.imdecode, three channels': (colour, False),
         'the same, freed memory kept': (colour, True),
         'grey in one channel, freed memory kept': (grey, True),
-        _EXTRACT: (_extract, False),
+        _EXTRACT: (_extract, True),
     }
     with ExitStack() as stack:
         processes = {name: stack.enter_context(_process(keep)) for name, (_, keep) in ways.items()}

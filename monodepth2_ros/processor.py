@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 _FEATURES = ('flags', 'Features')
+_SIBLINGS = Path('/sys/devices/system/cpu/smt/active')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +47,15 @@ def parse_cpuinfo(text: str) -> Processor:
     return Processor(
         name=facts.get('model name') or platform.machine(), features=frozenset(features.split())
     )
+
+
+def core_count() -> int:
+    """Cores that this process may use, hardware threads counted singly."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cores_are_whole() -> bool:
+    """Whether Linux says that no two of the cores are hardware threads of one."""
+    return _SIBLINGS.exists() and _SIBLINGS.read_text().strip() == '0'

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import resource
 import shutil
@@ -87,6 +88,30 @@ def test_openvino_gives_the_depth_of_torch(
     assert np.ptp(exact) > 0.05
     assert _mean_difference(exact, engine.infer(image)) < bound
     assert (engine.name, engine.device_name) == (f'openvino {precision}', 'cpu (1 thread)')
+
+
+@needs_openvino
+@pytest.mark.parametrize(
+    ('threads', 'whole', 'pinned'), [(0, True, 1), (0, False, 0), (3, False, 1), (2, True, 0)]
+)
+def test_openvino_pins_threads_that_are_one_for_each_core_and_no_caller(
+    trained_net: DepthNet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    whole: bool,
+    pinned: int,
+) -> None:
+    monkeypatch.setattr(openvino, 'core_count', lambda: 3)
+    monkeypatch.setattr(openvino, 'cores_are_whole', lambda: whole)
+    before = os.sched_getaffinity(0)
+    engine = OpenVinoEngine(
+        openvino.convert(trained_net, tmp_path), precision='float32', threads=threads
+    )
+    engine.infer(example_image(trained_net))
+    compiled_model = engine._request.get_compiled_model()
+    assert compiled_model.get_property('ENABLE_CPU_PINNING') == pinned
+    assert os.sched_getaffinity(0) == before
 
 
 @needs_openvino

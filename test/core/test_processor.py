@@ -1,7 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-import platform
+from __future__ import annotations
 
-from monodepth2_ros.processor import Processor, parse_cpuinfo, processor
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from monodepth2_ros import processor as processor_module
+from monodepth2_ros.processor import (
+    Processor,
+    core_count,
+    cores_are_whole,
+    parse_cpuinfo,
+    processor,
+)
 
 TWO_CORES = """processor\t: 0
 model name\t: AMD EPYC 9R14
@@ -41,3 +54,24 @@ def test_the_fingerprint_follows_name_and_features_but_not_their_order() -> None
 def test_this_machine_has_a_name_and_stays_the_same() -> None:
     assert processor().name
     assert processor() is processor()
+
+
+def test_cores_are_those_that_this_process_may_use() -> None:
+    allowed = os.sched_getaffinity(0)
+    assert core_count() == len(allowed)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        assert core_count() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@pytest.mark.parametrize(('text', 'whole'), [('0\n', True), ('1\n', False), (None, False)])
+def test_cores_are_whole_where_linux_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, whole: bool
+) -> None:
+    path = tmp_path / 'active'
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(processor_module, '_SIBLINGS', path)
+    assert cores_are_whole() is whole

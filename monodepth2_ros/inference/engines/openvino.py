@@ -30,6 +30,7 @@ from monodepth2_ros.inference.engines.files import (
 from monodepth2_ros.inference.engines.network import InferenceNet, example_image
 from monodepth2_ros.memory import resident_bytes
 from monodepth2_ros.optional_packages import load_package, missing_package
+from monodepth2_ros.processor import core_count, cores_are_whole
 
 if TYPE_CHECKING:
     from monodepth2_ros.model_file import Model
@@ -198,7 +199,8 @@ class OpenVinoEngine:
         Raises:
             DeviceError: OpenVINO is not installed, or cannot run this network.
         """
-        options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1, 'ENABLE_CPU_PINNING': False}
+        options = {'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1}
+        options['ENABLE_CPU_PINNING'] = _is_one_a_core(threads)
         if precision in _HINTS:
             options['INFERENCE_PRECISION_HINT'] = _HINTS[precision]
         if threads:
@@ -239,3 +241,12 @@ class OpenVinoEngine:
     def close(self) -> None:
         """Free the network."""
         self._request = None
+
+
+def _is_one_a_core(threads: int) -> bool:
+    """Whether so many threads, 0 for OpenVINO's choice, are one for each core of this process.
+
+    Pinned, two of them never come to lie on one core and wait for each other there, as they do
+    beside a busy program. Fewer threads of several processes would crowd on the same cores.
+    """
+    return threads == core_count() if threads else cores_are_whole()

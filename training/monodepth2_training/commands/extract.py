@@ -72,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Extract, judge and print a summary."""
     from monodepth2_ros.geometry.calibration_file import load_calibration
+    from monodepth2_training.allocator import keep_freed_memory
     from monodepth2_training.commands.progress import ProgressLine
     from monodepth2_training.data.extraction import extract
     from monodepth2_training.data.guards import check_store
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f'--batch-size {args.batch_size} is not usable: expected 1 or more')
     settings = _settings(args)
     calibration = load_calibration(args.calibration) if args.calibration else None
+    keep_freed_memory()
     started_s = time.monotonic()
     progress = ProgressLine(0)
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
+from monodepth2_ros.processor import core_count
 from monodepth2_ros.recordings import Recording
 from monodepth2_training.data.bags import (
     DriveFrame,
@@ -33,7 +34,7 @@ from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import open_writer
 from monodepth2_training.data.listed_drives import open_sources
 from monodepth2_training.data.odometry import OdometryReader, named_topic, odometry_reader
-from monodepth2_training.data.ordered_work import core_count, in_order
+from monodepth2_training.data.ordered_work import in_order
 from monodepth2_training.data.preparation import Preparation, Prepared, Skipped
 from monodepth2_training.data.rigs import same_rigs
 from monodepth2_training.data.store_document import Progress, StoreDocument

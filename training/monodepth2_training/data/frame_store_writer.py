@@ -12,7 +12,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,6 +44,9 @@ class FrameRecord:
     """Mean of all pixels, 0 to 1."""
     clipped: float
     """Share of pixels that are 0 or 255."""
+
+
+_FIELDS = tuple(field.name for field in fields(FrameRecord))
 
 
 class FrameStoreWriter:
@@ -259,11 +262,13 @@ def _continued(path: Path, wanted: StoreDocument) -> StoreDocument:
 
 
 def _packed(record: FrameRecord) -> bytes:
-    return np.array([(*astuple(record), _NO_ODOMETRY)], RECORD).tobytes()
+    # Several times faster than ``astuple``, which copies deeply.
+    values = (getattr(record, name) for name in _FIELDS)
+    return np.array([(*values, _NO_ODOMETRY)], RECORD).tobytes()
 
 
 def _unpacked(record: np.void) -> FrameRecord:
-    return FrameRecord(**{field.name: record[field.name].item() for field in fields(FrameRecord)})
+    return FrameRecord(**{name: record[name].item() for name in _FIELDS})
 
 
 def _cut_to_document(store: Path, document: StoreDocument, camera: int) -> None:

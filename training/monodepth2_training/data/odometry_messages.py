@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.inference.travelled import MOST_GAP_S
@@ -112,7 +111,7 @@ def twist_row(message: Message) -> tuple[int, Row] | None:
     way, turn = twist.linear, twist.angular
     row = tuple(float(v) for v in (way.x, way.y, way.z, turn.x, turn.y, turn.z))
     stamp_ns = cdr.header_stamp_ns(message.data) or message.stamp_ns
-    return (stamp_ns, row) if np.isfinite(row).all() else None
+    return (stamp_ns, row) if all(map(math.isfinite, row)) else None
 
 
 def _linked_row(content: Any, link: Link | None) -> tuple[int, Row] | None:
@@ -131,7 +130,7 @@ def _ends(item: Any) -> Link:
 def _checked(stamp_ns: int, place: Any, turn: Any, speed: float) -> tuple[int, Row] | None:
     """A row, unless it is not finite or its quaternion is no rotation."""
     row = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w, speed)
-    usable = np.isfinite(row).all() and np.linalg.norm(row[3:7]) > 0.5
+    usable = all(map(math.isfinite, row)) and math.hypot(*row[3:7]) > 0.5
     return (stamp_ns, tuple(map(float, row))) if usable else None
 
 

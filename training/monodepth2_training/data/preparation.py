@@ -84,7 +84,7 @@ class Preparation:
             one result a frame, in the same order.
         """
         try:
-            pictures = self._pictures(frames)
+            pictures = list(self._pictures(frames))
             small = [small_picture(p) for p in pictures if isinstance(p, np.ndarray)]
             tail.set_result(small[-1] if small else before.result())
         except BaseException as err:
@@ -95,11 +95,12 @@ class Preparation:
             p if isinstance(p, Skipped) else _measured(p, motion=next(moved)) for p in pictures
         ]
 
-    def _pictures(self, frames: Sequence[DriveFrame]) -> list[NDArray[np.uint8] | Skipped]:
+    def _pictures(self, frames: Sequence[DriveFrame]) -> Iterator[NDArray[np.uint8] | Skipped]:
         """The picture of each frame at the size of the store, uint8 [C, H, W]."""
-        decoded = [self._decoded(frame) for frame in frames]
-        ready = self._resized([d for d in decoded if isinstance(d, np.ndarray)])
-        return [d if isinstance(d, Skipped) else next(ready) for d in decoded]
+        for start in range(0, len(frames), _PACK):
+            decoded = [self._decoded(frame) for frame in frames[start : start + _PACK]]
+            ready = self._resized([d for d in decoded if isinstance(d, np.ndarray)])
+            yield from (d if isinstance(d, Skipped) else next(ready) for d in decoded)
 
     def _decoded(self, frame: DriveFrame) -> NDArray[np.uint8] | Skipped:
         """Grey uint8 [H, W] or RGB uint8 [H, W, 3], as the store's channels want it."""
@@ -119,27 +120,20 @@ class Preparation:
             return Skipped(cause='colour among grey', detail='the first picture was grey')
         return picture
 
-    def _resized(self, pictures: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-        """Rectify, crop and resize; uint8 [C, H, W] each."""
+    def _resized(self, pack: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        """Rectify, crop and resize at most ``_PACK`` pictures; uint8 [C, H, W] each."""
         if self._channels == 3:
-            yield from (np.stack(self._planes(picture)) for picture in pictures)
-            return
-        for start in range(0, len(pictures), _PACK):
-            pack = pictures[start : start + _PACK]
+            yield from (np.stack(self._planes(picture)) for picture in pack)
+        elif pack:
             # OpenCV has no fast way for two channels.
             fill = [pack[-1]] * (_PACK - len(pack))
             planes = self._planes(_interleaved([*pack, *fill]))
             yield from (plane[None] for plane in planes[: len(pack)])
 
     def _planes(self, channels: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]]:
-        """Rectify, crop and resize one image [H, W] or [H, W, C]; gives C planes uint8 [h, w]."""
+        """Rectify, crop and resize one image [H, W, C]; gives C planes uint8 [h, w]."""
         source = self._plan.source_picture(channels)
-        tensor = resized(
-            source if source.ndim == 3 else source[..., None],
-            width=self._width,
-            height=self._height,
-            resize=self._resize,
-        )
+        tensor = resized(source, width=self._width, height=self._height, resize=self._resize)
         # Several times faster than torch's way from channels_last to planes.
         return cv2.split(tensor[0].permute(1, 2, 0).numpy())
 
