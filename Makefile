@@ -35,7 +35,7 @@ demo: venv  ## play a drive through the node and leave pictures in demo/out (BAG
 
 # What measures time or talks through DDS runs alone; all else two at a time, each on a core of its own.
 ALONE := test/ros test/test_demo.py
-LATE := $(wildcard test/training/test_[m-z]*.py)
+LATE := test/training/test_[m-z]*.py
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest --timeout 300 -p pytest_timeout -p _hypothesis_pytestplugin
 
 test: venv  ## check style and types, run every test (ARGS='-k name' for some)
@@ -54,10 +54,10 @@ test-core: venv
 
 test-training: venv
 	@echo '[test] pytest: test/training but what comes late in it'
-	@OMP_NUM_THREADS=1 $(PYTEST) $(LATE:%=--ignore=%) test/training
+	@OMP_NUM_THREADS=1 $(PYTEST) --ignore-glob='$(LATE)' test/training
 
 test-late: venv
-	@echo '[test] pytest: test/training/test_[m-z]*.py'
+	@echo '[test] pytest: $(LATE)'
 	@OMP_NUM_THREADS=1 $(PYTEST) $(LATE)
 
 bench: venv  ## measure speed on this machine

@@ -15,14 +15,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import rclpy
 from live_report import Results, write
-from live_traffic import Source, Traffic
+from live_traffic import Figures, Source, Traffic
 from monodepth2_training.allocator import keep_freed_memory
 from node_under_test import ROOT, NodeUnderTest
 from side_by_side import busy_cores
@@ -159,17 +159,16 @@ class Bench:
     def busy(self) -> None:
         """Depth and plain node quiet, then beside a busy process for each core."""
         source, frames = Source.of_size(self._args.sizes[0]), self._args.frames
+        busy = self._results.busy
         for name in ('depth', 'plain'):
             with self._started(name) as (node, traffic):
                 traffic.wait_for(node, source)
-                ways = {name: partial(traffic.one_by_one, node, source, frames)}
+                one_by_one = partial(traffic.one_by_one, node, source, frames)
+                busy[name] = _quiet_and_busy(one_by_one)
                 # The plain node cannot keep up with a camera.
                 if name == 'depth':
-                    ways[_CAMERA] = partial(traffic.at_rate, node, source, frames, rate_hz=_HZ)
-                for way, run in ways.items():
-                    quiet = run()
-                    with busy_cores():
-                        self._results.busy[way] = quiet, run()
+                    at_rate = partial(traffic.at_rate, node, source, frames, rate_hz=_HZ)
+                    busy[_CAMERA] = _quiet_and_busy(at_rate)
 
     def start(self) -> None:
         """From nothing to the first depth; the second of two starts, with all caches warm."""
@@ -232,6 +231,12 @@ class Bench:
             program = [str(here / 'start_up.py')]
         given = [word for key, value in values.items() for word in ('-p', f'{key}:={value}')]
         return [*program, '--ros-args', *given]
+
+
+def _quiet_and_busy(run: Callable[[], Figures]) -> tuple[Figures, Figures]:
+    quiet = run()
+    with busy_cores():
+        return quiet, run()
 
 
 def _random_model(path: Path, precision: str) -> Path:

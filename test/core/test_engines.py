@@ -44,6 +44,11 @@ def model(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     return load_model(shutil.copy(tiny, tmp_path))
 
 
+@pytest.fixture(scope='module')
+def converted(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return openvino.convert(load_model(tiny).depth_net, tmp_path_factory.mktemp('converted'))
+
+
 @pytest.fixture(scope='module', params=['resnet18', 'efficientnet_lite0'])
 def trained_net(request: pytest.FixtureRequest) -> DepthNet:
     """A network whose normalisations are not the identity and whose disparity varies."""
@@ -95,8 +100,8 @@ def test_openvino_gives_the_depth_of_torch(
     ('threads', 'whole', 'pinned'), [(0, True, 1), (0, False, 0), (3, False, 1), (2, True, 0)]
 )
 def test_openvino_pins_threads_that_are_one_for_each_core_and_no_caller(
-    trained_net: DepthNet,
-    tmp_path: Path,
+    model: Model,
+    converted: Path,
     monkeypatch: pytest.MonkeyPatch,
     threads: int,
     whole: bool,
@@ -105,10 +110,8 @@ def test_openvino_pins_threads_that_are_one_for_each_core_and_no_caller(
     monkeypatch.setattr(openvino, 'core_count', lambda: 3)
     monkeypatch.setattr(openvino, 'cores_are_whole', lambda: whole)
     before = os.sched_getaffinity(0)
-    engine = OpenVinoEngine(
-        openvino.convert(trained_net, tmp_path), precision='float32', threads=threads
-    )
-    engine.infer(example_image(trained_net))
+    engine = OpenVinoEngine(converted, precision='float32', threads=threads)
+    engine.infer(example_image(model.depth_net))
     compiled_model = engine._request.get_compiled_model()
     assert compiled_model.get_property('ENABLE_CPU_PINNING') == pinned
     assert os.sched_getaffinity(0) == before

@@ -24,7 +24,7 @@ def drive() -> Drive:
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parallel, '_cores', lambda: 2)
+    monkeypatch.setattr(parallel, 'core_count', lambda: 2)
     monkeypatch.setattr(parallel, '_FRAMES_A_PROCESS', 6)
     yield
     assert not multiprocessing.active_children()

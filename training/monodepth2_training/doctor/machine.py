@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from importlib import metadata
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from monodepth2_ros.errors import Monodepth2Error
 from monodepth2_ros.health import Level
-from monodepth2_ros.processor import processor
+from monodepth2_ros.processor import core_count, processor
 from monodepth2_training.doctor.abandoned_memory import abandoned_bytes
 from monodepth2_training.doctor.check import Check
 
@@ -36,7 +35,7 @@ def system() -> Check:
     """Operating system, Python, processor."""
     here = processor()
     features = [name for flag, name in _FEATURES.items() if flag in here.features]
-    cores = len(os.sched_getaffinity(0))
+    cores = core_count()
     text = (
         f'{platform.system()} {platform.release()}, Python {platform.python_version()}, '
         f'{cores} cores of {here.name} ({", ".join(features) or "no vector features known"})'

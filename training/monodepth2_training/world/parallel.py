@@ -8,7 +8,6 @@ one operation for each other. So processes take turns, each with one thread and 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from monodepth2_ros.errors import DeviceError
+from monodepth2_ros.processor import core_count
 from monodepth2_training.signals import answered_by
 from monodepth2_training.world.drive import Drive, DriveFrame, DriveSettings
 
@@ -35,7 +35,7 @@ def rendered_frames(drive: Drive, device: torch.device) -> Generator[DriveFrame,
     Raises:
         DeviceError: the system ended a process that renders.
     """
-    most = min(_cores(), _MOST_PROCESSES) if device.type == 'cpu' else 1
+    most = min(core_count(), _MOST_PROCESSES) if device.type == 'cpu' else 1
     processes = min(most, len(drive) // _FRAMES_A_PROCESS)
     if processes > 1:
         yield from _in_turn(drive.settings, processes)
@@ -89,11 +89,6 @@ def _render(settings: DriveSettings, numbers: range, out: Connection) -> None:
             out.send(drive.frame(number))
     except BrokenPipeError:
         return
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 1
 
 
 @contextmanager
