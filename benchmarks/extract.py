@@ -20,7 +20,6 @@ import argparse
 import multiprocessing
 import platform
 import resource
-import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import cv2
@@ -46,7 +45,7 @@ from monodepth2_training.data.ordered_work import in_order
 from monodepth2_ros.processor import core_count, processor
 from monodepth2_ros.recordings import cdr, open_recording
 
-Way = Callable[[argparse.Namespace], int]
+Way = Callable[[argparse.Namespace, Path], int]
 
 
 class Run(NamedTuple):
@@ -97,18 +96,19 @@ def _process(keep_memory: bool) -> ProcessPoolExecutor:
 
 
 def _timed(way: Way, args: argparse.Namespace) -> Run:
-    """Run a way once, here."""
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    started_s, cpu_started_s = time.perf_counter(), time.process_time()
-    frames = way(args)
-    return Run(
-        rate_hz=frames / (time.perf_counter() - started_s),
-        cpu_ms=1e3 * (time.process_time() - cpu_started_s) / frames,
-        page_faults=(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / frames,
-    )
+    """Run a way once, here; what it leaves in its folder is deleted afterwards."""
+    with TemporaryDirectory(prefix='extract_') as folder:
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        started_s, cpu_started_s = time.perf_counter(), time.process_time()
+        frames = way(args, Path(folder))
+        return Run(
+            rate_hz=frames / (time.perf_counter() - started_s),
+            cpu_ms=1e3 * (time.process_time() - cpu_started_s) / frames,
+            page_faults=(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / frames,
+        )
 
 
-def _decode(args: argparse.Namespace, flags: int) -> int:
+def _decode(args: argparse.Namespace, _: Path, flags: int) -> int:
     """Read the recording and decode its pictures; gives their number."""
 
     def decode(frame: DriveFrame) -> None:
@@ -124,15 +124,11 @@ def _decode(args: argparse.Namespace, flags: int) -> int:
         return sum(1 for _ in in_order(frames, decode, workers=core_count()))
 
 
-def _extract(args: argparse.Namespace) -> int:
+def _extract(args: argparse.Namespace, folder: Path) -> int:
     """Extract the recording; gives the number of pictures stored."""
-    folder = Path(mkdtemp(prefix='extract_'))
-    try:
-        settings = ExtractionSettings(stereo=args.stereo)
-        store = extract([args.recording], folder / 'store', settings)
-        return sum(len(store.frames(camera)) for camera in range(len(store.cameras)))
-    finally:
-        shutil.rmtree(folder)
+    settings = ExtractionSettings(stereo=args.stereo)
+    store = extract([args.recording], folder / 'store', settings)
+    return sum(len(store.frames(camera)) for camera in range(len(store.cameras)))
 
 
 def _print_table(args: argparse.Namespace, runs: dict[str, list[Run]]) -> None:

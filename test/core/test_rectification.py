@@ -189,19 +189,6 @@ def test_padded_read_only_views_are_rectified():
     np.testing.assert_array_equal(rectifier.rectify(padded), rectifier.rectify(ramp()))
 
 
-@pytest.mark.parametrize('window', [None, Window(x=0, y=0, width=120, height=90)])
-@pytest.mark.parametrize('channels', [1, 3, 4])
-def test_a_window_and_a_channel_are_rectified_as_the_whole_picture_is(channels, window):
-    rectifier = Rectifier(replace(PLAIN, D=LENSES['plumb_bob'], P=P, R=TURNED))
-    w = window or rectifier.window
-    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, channels), np.uint8)
-    part = rectifier.rectify_window(noise, w).reshape(w.height, w.width, channels)
-    for channel in range(channels):
-        rgb = np.repeat(noise[..., channel, None], 3, axis=2)
-        whole = rectifier.rectify(rgb)[w.y : w.y + w.height, w.x : w.x + w.width, 0]
-        np.testing.assert_array_equal(part[..., channel], whole)
-
-
 def test_a_P_that_looks_elsewhere_is_refused():
     away = tuple(cv2.Rodrigues(np.array([0.0, 2.5, 0.0]))[0].ravel().tolist())
     with pytest.raises(CalibrationError, match='no pixel of the rectified image has a source'):

@@ -41,24 +41,6 @@ class CameraPlan:
     position_m: float
     """x of its centre in the rectified frame of the first camera."""
 
-    def source_picture(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Rectify and crop a decoded picture.
-
-        Args:
-            picture: uint8 [H, W] or [H, W, C] of the calibration's size, C 1, 3 or 4.
-
-        Returns:
-            uint8 [h, w] or [h, w, C] of the size of ``source``.
-
-        Raises:
-            ImageError: the picture is of another size.
-        """
-        self.check_size(picture)
-        w = self.window
-        if self.rectifier is None:
-            return picture[w.y : w.y + w.height, w.x : w.x + w.width]
-        return self.rectifier.rectify_window(picture, w)
-
     def check_size(self, picture: NDArray[np.uint8]) -> None:
         """Refuse a picture [H, W, ...] that the calibration is not for.
 

@@ -7,10 +7,10 @@ of one image: each comes out as it would alone, in less than half the time.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ImageError, UnsupportedEncodingError
+from monodepth2_ros.geometry.camera import Window
+from monodepth2_ros.geometry.strip_rectification import StripRectifier, interleaved
 from monodepth2_ros.inference.preprocess import resized
 from monodepth2_training.data.bags import DriveFrame
 from monodepth2_training.data.camera_plan import CameraPlan
@@ -68,6 +70,11 @@ class Preparation:
     ) -> None:
         """Prepare as ``plan`` says, for pictures of this size and number of channels."""
         self._plan, self._channels = plan, channels
+        self._window = (
+            partial(_cropped, plan.window)
+            if plan.rectifier is None
+            else StripRectifier(plan.rectifier, plan.window)
+        )
         self._width, self._height, self._resize = width, height, resize
 
     def __call__(
@@ -123,27 +130,27 @@ class Preparation:
     def _resized(self, pack: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """Rectify, crop and resize at most ``_PACK`` pictures; uint8 [C, H, W] each."""
         if self._channels == 3:
-            yield from (np.stack(self._planes(picture)) for picture in pack)
+            yield from (np.stack(self._planes([picture])) for picture in pack)
         elif pack:
             # OpenCV has no fast way for two channels.
             fill = [pack[-1]] * (_PACK - len(pack))
-            planes = self._planes(_interleaved([*pack, *fill]))
+            planes = self._planes([*pack, *fill])
             yield from (plane[None] for plane in planes[: len(pack)])
 
-    def _planes(self, channels: NDArray[np.uint8]) -> Sequence[NDArray[np.uint8]]:
-        """Rectify, crop and resize one image [H, W, C]; gives C planes uint8 [h, w]."""
-        source = self._plan.source_picture(channels)
+    def _planes(self, pictures: Sequence[NDArray[np.uint8]]) -> Sequence[NDArray[np.uint8]]:
+        """Rectify, crop and resize grey pictures, or one in colour; gives planes uint8 [h, w]."""
+        source = self._window(pictures)
         tensor = resized(source, width=self._width, height=self._height, resize=self._resize)
         # Several times faster than torch's way from channels_last to planes.
         return cv2.split(tensor[0].permute(1, 2, 0).numpy())
 
 
-def _interleaved(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Pictures [H, W] as the channels of one [H, W, C]."""
-    shape = (*pictures[0].shape, len(pictures))
-    # OpenCV writes past the caches where memory is aligned; rectification would wait for it.
-    odd = np.empty(math.prod(shape) + 1, np.uint8)[1:]
-    return np.asarray(cv2.merge(pictures, odd.reshape(shape)), np.uint8)
+def _cropped(window: Window, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """A window of grey pictures as the channels of one, or of one picture in colour."""
+    rows = slice(window.y, window.y + window.height)
+    columns = slice(window.x, window.x + window.width)
+    parts = [picture[rows, columns] for picture in pictures]
+    return parts[0] if parts[0].ndim == 3 else interleaved(parts)
 
 
 def _motions(small: Sequence[NDArray[np.uint8] | None]) -> list[float]:
