@@ -10,8 +10,8 @@ channels: as a script would run it, and in a process that keeps freed memory. El
 two megabytes has its pages cleared anew, which can take as long as its decoding. Leaving grey
 pictures in one channel is a way, too. ``extract`` keeps freed memory as its command does; its rate
 is that of the whole call: opening, calibration, odometry, rectification, resize, motion, writing.
-Reported is the best of all repeats, since a disturbance by other programs only ever takes time
-away, and the CPU time of all threads.
+Its share of another way's rate is the median over the repeats, each of which runs all ways one
+after the other: machines drift by more from one minute to the next than the ways differ.
 """
 
 from __future__ import annotations
@@ -142,15 +142,16 @@ def _print_table(args: argparse.Namespace, runs: dict[str, list[Run]]) -> None:
         '| extract by rate | by CPU time |'
     )
     print('|---|---|---|---|---|---|---|')
-    best_hz = {name: max(run.rate_hz for run in all_runs) for name, all_runs in runs.items()}
-    cpu_ms = {name: min(run.cpu_ms for run in all_runs) for name, all_runs in runs.items()}
+    extracted = runs[_EXTRACT]
     for name, all_runs in runs.items():
-        median_hz = statistics.median(run.rate_hz for run in all_runs)
-        faults = statistics.median(run.page_faults for run in all_runs)
+        pairs = list(zip(extracted, all_runs, strict=True))
         print(
-            f'| {name} | {best_hz[name]:.0f} | {median_hz:.0f} | {cpu_ms[name]:.2f} | '
-            f'{faults:.0f} | {best_hz[_EXTRACT] / best_hz[name]:.0%} | '
-            f'{cpu_ms[name] / cpu_ms[_EXTRACT]:.0%} |'
+            f'| {name} | {max(run.rate_hz for run in all_runs):.0f} | '
+            f'{statistics.median(run.rate_hz for run in all_runs):.0f} | '
+            f'{min(run.cpu_ms for run in all_runs):.2f} | '
+            f'{statistics.median(run.page_faults for run in all_runs):.0f} | '
+            f'{statistics.median(ours.rate_hz / run.rate_hz for ours, run in pairs):.0%} | '
+            f'{statistics.median(run.cpu_ms / ours.cpu_ms for ours, run in pairs):.0%} |'
         )
 
 
