@@ -18,7 +18,7 @@ from support import make_bag
 from support.lidar_bag import CAMERA, OPTICAL, START_NS, TF_TYPE, links, write_lidar_bag
 from support.tiny_model import write_tiny_model
 
-from monodepth2_ros.errors import TrainingError
+from monodepth2_ros.errors import RecordingError, TrainingError
 from monodepth2_ros.geometry.camera import PinholeCamera
 from monodepth2_ros.geometry.poses import rotation_matrices
 from monodepth2_ros.model_description import TrainingCamera
@@ -120,6 +120,35 @@ def test_a_scale_found_through_a_longer_lens_is_divided_by_what_the_node_multipl
         'divided by 2.000, by which depth is multiplied for this camera'
     )
     assert other.notes[:-1] == own.notes
+
+
+def test_a_given_calibration_stands_in_for_one_that_was_not_recorded(tmp_path: Path) -> None:
+    write_lidar_bag(tmp_path / 'bag', frames=6)
+    with open_recording(tmp_path / 'bag') as whole:
+        calibration = whole.calibration('/camera/image_raw')
+        with RecordingWriter(tmp_path / 'bare') as writer:
+            for topic in whole.topics:
+                if topic.type != CAMERA_INFO_TYPE:
+                    writer.add_topic(topic.name, topic.type)
+            for message in whole.messages(list(writer.counts)):
+                writer.write(message.topic, message.stamp_ns, message.data)
+    recorded = _measured(tmp_path, CAMERA)
+    model = load_model(tmp_path / 'model.safetensors')
+    settings = MeasureSettings(methods=('lidar',), calibration=calibration)
+    (found,) = measure(model, tmp_path / 'bare', tmp_path / 'work', settings)
+    assert found.estimate == recorded
+    bare = MeasureSettings(methods=('lidar', 'ground'), camera_height_m=1.5)
+    for refused in measure(model, tmp_path / 'bare', tmp_path / 'other work', bare):
+        assert refused.estimate is None
+        assert 'record its camera_info' in refused.reason
+
+
+def test_odometry_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
+    write_lidar_bag(tmp_path / 'bag', frames=6)
+    file = write_tiny_model(tmp_path / 'model.safetensors', encoder='efficientnet_lite0')
+    settings = MeasureSettings(methods=('ground',), camera_height_m=1.5, odometry_topic='/odom')
+    with pytest.raises(RecordingError, match=r"no topic '?/odom"):
+        measure(load_model(file), tmp_path / 'bag', tmp_path / 'work', settings)
 
 
 def test_a_method_that_fails_says_why_and_the_others_measure(

@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--camera', default='', metavar='NAME', help='image topic or namespace of the camera'
     )
+    parser.add_argument('--calibration', help='camera YAML instead of the recorded camera_info')
+    parser.add_argument(
+        '--odometry', default='', metavar='TOPIC', help='odometry (default: found by type)'
+    )
     parser.add_argument(
         '--truth', default='', metavar='TOPIC', help='of depth images or a lidar, for lidar'
     )
@@ -66,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was found."""
+    from monodepth2_ros.geometry.calibration_file import load_calibration
     from monodepth2_ros.model_file import load_model
     from monodepth2_training.scale.measuring import METHODS, MeasureSettings, measure
     from monodepth2_training.scale.plausibility import disagreements
@@ -75,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         camera=args.camera,
         camera_height_m=args.camera_height_m,
         truth_topic=args.truth,
+        odometry_topic=args.odometry,
+        calibration=load_calibration(args.calibration) if args.calibration else None,
         frames=args.frames,
     )
     if args.write and args.model == DEMO:

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.errors import ConfigError, Monodepth2Error, RecordingError
+from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.inference.camera_match import match_cameras
 from monodepth2_ros.inference.estimator import DepthEstimator
-from monodepth2_ros.recordings import open_recording
+from monodepth2_ros.recordings import Recording, open_recording
 from monodepth2_training.data.bags import choose_one_camera
 from monodepth2_training.data.dataset import frame_indices
 from monodepth2_training.data.extraction import ExtractionSettings, extract
@@ -51,6 +52,10 @@ class MeasureSettings:
     """Height of the camera above the ground; 0 takes it from /tf_static."""
     truth_topic: str = ''
     """Topic of depth images or of a lidar; empty takes the likeliest."""
+    odometry_topic: str = ''
+    """Topic of the odometry; empty takes the likeliest."""
+    calibration: CameraCalibration | None = None
+    """Replaces the recorded one."""
     frames: int = 200
     """Frames that each method looks at, spread over the recording."""
 
@@ -182,7 +187,7 @@ class _Measuring:
             topic=self._settings.truth_topic,
             most=self._settings.frames,
         )
-        with open_recording(self._recording) as recording:
+        with self._opened() as recording:
             camera = choose_one_camera(recording, settings.camera)
             if not settings.topic and not topics(recording, camera.image):
                 raise _Unusable('the recording holds neither depth images nor a lidar')
@@ -222,8 +227,11 @@ class _Measuring:
             raise _Unusable(f'{known} of {len(values)} frames or steps could be used ({told})')
         return found
 
+    def _opened(self) -> Recording:
+        return open_recording(self._recording, calibration=self._settings.calibration)
+
     def _mounting(self) -> Mounting:
-        with open_recording(self._recording) as recording:
+        with self._opened() as recording:
             found = find_mounting(recording, self._settings.camera)
         if self._settings.camera_height_m:
             normal = None if found is None else found.normal
@@ -246,6 +254,12 @@ class _Measuring:
                 height=network.height,
                 resize=self._model.description.resize,
                 cameras=(self._settings.camera,) if self._settings.camera else (),
+                odometry=self._settings.odometry_topic,
             )
-            self._store = extract([self._recording], self._work / 'frames', settings)
+            self._store = extract(
+                [self._recording],
+                self._work / 'frames',
+                settings,
+                calibration=self._settings.calibration,
+            )
         return self._store
