@@ -263,7 +263,7 @@ def test_a_writer_that_cannot_be_opened_keeps_nobody_out(tmp_path: Path) -> None
 def test_a_store_that_lost_bytes_is_not_continued(tmp_path: Path) -> None:
     _write(tmp_path / 's', complete=False)
     (tmp_path / 's/camera_0/pixels_00000.u8').write_bytes(b'')
-    with pytest.raises(RecordingError, match='begin anew with --force'):
+    with pytest.raises(RecordingError, match='delete it and begin anew'):
         open_writer(tmp_path / 's', _document(3), afresh=False)
 
 

@@ -143,6 +143,24 @@ def test_a_given_calibration_stands_in_for_one_that_was_not_recorded(tmp_path: P
         assert 'record its camera_info' in refused.reason
 
 
+def test_a_given_mounting_stands_in_for_one_that_was_not_recorded(tmp_path: Path) -> None:
+    write_lidar_bag(tmp_path / 'bag', frames=6)
+    write_lidar_bag(tmp_path / 'bare', frames=6, told=False)
+    recorded = _measured(tmp_path, CAMERA)
+    model = load_model(tmp_path / 'model.safetensors')
+    # From x ahead, y left, z up to x right, y down, z ahead.
+    T_lidar_to_camera = np.eye(4)[[1, 2, 0, 3]] * [[-1.0], [-1.0], [1.0], [1.0]]
+    settings = MeasureSettings(methods=('lidar',), extrinsics=T_lidar_to_camera)
+    (found,) = measure(model, tmp_path / 'bare', tmp_path / 'work', settings)
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(recorded.value)
+    (refused,) = measure(
+        model, tmp_path / 'bare', tmp_path / 'work', MeasureSettings(methods=('lidar',))
+    )
+    assert refused.estimate is None
+    assert '--extrinsics FILE' in refused.reason
+
+
 def test_odometry_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
     write_lidar_bag(tmp_path / 'bag', frames=6)
     file = write_tiny_model(tmp_path / 'model.safetensors', encoder='efficientnet_lite0')

@@ -59,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--truth', default='', metavar='TOPIC', help='of depth images or a lidar, for lidar'
     )
     parser.add_argument(
+        '--extrinsics', type=Path, help='YAML: how the lidar is mounted, instead of /tf_static'
+    )
+    parser.add_argument(
         '--frames',
         type=int,
         default=200,
@@ -72,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, and write what was found."""
     from monodepth2_ros.geometry.calibration_file import load_calibration
     from monodepth2_ros.model_file import load_model
+    from monodepth2_training.evaluation.transforms import load_extrinsics
     from monodepth2_training.scale.measuring import METHODS, MeasureSettings, measure
     from monodepth2_training.scale.plausibility import disagreements
 
@@ -80,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         camera=args.camera,
         camera_height_m=args.camera_height_m,
         truth_topic=args.truth,
+        extrinsics=None if args.extrinsics is None else load_extrinsics(args.extrinsics),
         odometry_topic=args.odometry,
         calibration=load_calibration(args.calibration) if args.calibration else None,
         frames=args.frames,

@@ -168,6 +168,6 @@ def _check_length(path: Path, expected: int) -> None:
     if length != expected:
         state = 'is missing' if length < 0 else f'holds {length} bytes'
         raise RecordingError(
-            f'{path} {state}, expected {expected}: the frame store is damaged; extract it afresh '
-            'with --force'
+            f'{path} {state}, expected {expected}: the frame store is damaged; delete it and '
+            'extract it afresh ("monodepth2 extract": add --force)'
         )

@@ -292,8 +292,8 @@ def _cut(path: Path, length: int) -> None:
     found = path.stat().st_size if path.exists() else -1
     if found < length:
         raise RecordingError(
-            f'{path} holds {max(found, 0)} of {length} bytes: the frame store is damaged; begin '
-            'anew with --force'
+            f'{path} holds {max(found, 0)} of {length} bytes: the frame store is damaged; delete '
+            'it and begin anew ("monodepth2 extract": add --force)'
         )
     if found > length:
         os.truncate(path, length)

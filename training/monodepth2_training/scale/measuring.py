@@ -21,6 +21,7 @@ from monodepth2_training.data.dataset import frame_indices
 from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.travel import travelled_m
 from monodepth2_training.data.triplets import TripletSettings, make_split
+from monodepth2_training.evaluation.transforms import Transform
 from monodepth2_training.evaluation.true_frames import TrueFrames, TruthSettings
 from monodepth2_training.evaluation.truth import topics
 from monodepth2_training.model.stored_networks import networks_of
@@ -52,6 +53,8 @@ class MeasureSettings:
     """Height of the camera above the ground; 0 takes it from /tf_static."""
     truth_topic: str = ''
     """Topic of depth images or of a lidar; empty takes the likeliest."""
+    extrinsics: Transform | None = None
+    """[4, 4] from the lidar's frame to the camera's; by ``/tf_static`` if None."""
     odometry_topic: str = ''
     """Topic of the odometry; empty takes the likeliest."""
     calibration: CameraCalibration | None = None
@@ -185,6 +188,7 @@ class _Measuring:
         settings = TruthSettings(
             camera=self._settings.camera,
             topic=self._settings.truth_topic,
+            extrinsics=self._settings.extrinsics,
             most=self._settings.frames,
         )
         with self._opened() as recording:
