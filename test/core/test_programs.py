@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -26,3 +27,28 @@ def test_a_program_ends_with_the_status_of_its_node(monkeypatch: pytest.MonkeyPa
     pytest.importorskip('rclpy', reason='the player imports rclpy')
     monkeypatch.setattr('monodepth2_ros.nodes.player_node.main', lambda: 7)
     assert programs.player_node() == 7
+
+
+INTERRUPTED = """
+import os, signal, sys, types
+from monodepth2_ros import programs
+
+def interrupted(name):
+    os.kill(os.getpid(), signal.SIGINT)
+    return types.SimpleNamespace(main=lambda: 7)
+
+programs.import_module = interrupted
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[1]))
+code = programs.depth_node()
+sys.exit(code if signal.getsignal(signal.SIGINT) == getattr(signal, sys.argv[1]) else 8)
+"""
+
+
+def test_an_interrupt_while_modules_are_loaded_ends_the_process_without_a_traceback() -> None:
+    done = run_python(INTERRUPTED, 'default_int_handler')
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, '', '')
+
+
+def test_a_program_that_was_started_to_ignore_interrupts_goes_on() -> None:
+    done = run_python(INTERRUPTED, 'SIG_IGN')
+    assert (done.returncode, done.stdout, done.stderr) == (7, '', '')
