@@ -139,9 +139,8 @@ def _module(
 ) -> DepthTraining:
     """What is trained, in the arithmetic that suits the device."""
     precision, reason = choose_precision(config.optimisation.precision, device)
-    name = str(precision).removeprefix('torch.')
     loss = 'float32, compiled in the first step' if compile else 'float32'
-    progress.say(f'networks in {name} ({reason}), loss in {loss}')
+    progress.say(f'networks: {reason}; loss: {loss}')
     return build_module(
         config,
         precision=precision,
