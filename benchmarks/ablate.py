@@ -8,7 +8,8 @@ Usage: ablate.py OUT [--pair] [--init MODEL] [--drives N] [--frames N] [--epochs
 Each variant learns from the same drives, standstills and moving cars included, with one switch of
 the loss turned off; from ImageNet weights, or from those of a model that already knows depth, so
 that what shows is what the switch does to depth and not whether a short training gets under way.
-The demo's model has one scale: ``--init demo --set 'network.scales=[0]'``.
+A model of other scales or depths than these configurations' needs them, too: for ``demo``
+``--set network.scales=[0] --set depth_range.min_depth_m=0.1 --set depth_range.max_depth_m=100``.
 ``--pair`` adds the second camera of a rectified pair: from the side, more is hidden.
 Depth is then judged in those drives, scaled to the truth's median:
 
