@@ -32,6 +32,11 @@ class Window:
     height: int
     """Rows."""
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and its columns, to index an image [H, W, ...] with."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PinholeCamera:

@@ -54,10 +54,8 @@ class Rectifier:
 
     def maps_px(self, window: Window) -> tuple[_FloatMap, _FloatMap]:
         """Column and row in the raw image of a window's pixels, float32 [h, w]; -2: not valid."""
-        rows = slice(window.y, window.y + window.height)
-        columns = slice(window.x, window.x + window.width)
         map_x, map_y = self._maps
-        return map_x[rows, columns], map_y[rows, columns]
+        return map_x[window.slices], map_y[window.slices]
 
     def sources_px(self) -> NDArray[np.float32]:
         """Column and row in the raw image of each pixel, float32 [H, W, 2]; -2 where not valid."""
@@ -81,10 +79,20 @@ class Rectifier:
                 f'image of {width}x{height} cannot be rectified: expected '
                 f"{self.camera.width}x{self.camera.height}, the calibration's size"
             )
-        # OpenCV 5 remaps four channels by such maps in less than half the time of three.
-        rgba = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
-        remapped = cv2.remap(rgba, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        return np.asarray(cv2.cvtColor(remapped, cv2.COLOR_RGBA2RGB), np.uint8)
+        return remap_rgb(rgb, *self._maps)
+
+
+def remap_rgb(
+    rgb: NDArray[np.uint8],
+    map_x: _FloatMap,
+    map_y: _FloatMap,
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Look RGB [H, W, 3] up at maps [h, w], bilinearly; black outside; into ``out`` if given."""
+    # OpenCV 5 remaps four channels by such maps in less than half the time of three.
+    rgba = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
+    remapped = cv2.remap(rgba, map_x, map_y, cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(remapped, cv2.COLOR_RGBA2RGB, dst=out), np.uint8)
 
 
 def _float_maps(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monodepth2_ros.geometry.camera import Window
-from monodepth2_ros.geometry.rectification import Rectifier
+from monodepth2_ros.geometry.rectification import Rectifier, remap_rgb
 
 _ROWS = 64
 """Rows of a strip: a lens bends each of them over some tens of rows of its source."""
@@ -60,19 +60,11 @@ class StripRectifier:
         rectified = np.empty((*self._shape, 3 if is_rgb else 4), np.uint8)
         for strip in self._strips:
             parts = [picture[strip.source_rows] for picture in pictures]
-            # OpenCV 5 remaps four channels by such maps in less than half the time of three.
-            source = cv2.cvtColor(parts[0], cv2.COLOR_RGB2RGBA) if is_rgb else interleaved(parts)
-            part = rectified[strip.rows]
-            remapped = cv2.remap(
-                source,
-                strip.map_x,
-                strip.map_y,
-                cv2.INTER_LINEAR,
-                dst=None if is_rgb else part,
-                borderMode=cv2.BORDER_CONSTANT,
-            )
+            maps, part = (strip.map_x, strip.map_y), rectified[strip.rows]
             if is_rgb:
-                cv2.cvtColor(remapped, cv2.COLOR_RGBA2RGB, dst=part)
+                remap_rgb(parts[0], *maps, out=part)
+            else:
+                cv2.remap(interleaved(parts), *maps, cv2.INTER_LINEAR, dst=part)
         return rectified
 
 

@@ -192,9 +192,7 @@ class DepthEstimator:
         if (window.height, window.width) == (height, width):
             return np.divide(metres, inverse, out=inverse)
         depth = np.full((height, width), np.nan, np.float32)
-        rows = slice(window.y, window.y + window.height)
-        columns = slice(window.x, window.x + window.width)
-        np.divide(metres, inverse, out=depth[rows, columns])
+        np.divide(metres, inverse, out=depth[window.slices])
         return depth
 
     def infer(

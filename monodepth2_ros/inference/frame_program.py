@@ -122,8 +122,8 @@ class FrameProgram(nn.Module):
     def _seen(self, rgb: torch.Tensor) -> torch.Tensor:
         """The window at the network's size, uint8 [1, 3, h, w]."""
         window, (width, height) = self._plan.view.window, self._plan.size
-        rows = slice(window.y, window.y + window.height)
-        part = rgb[..., rows, window.x : window.x + window.width]
+        rows, columns = window.slices
+        part = rgb[..., rows, columns]
         if (window.width, window.height) != (width, height):
             part = functional.interpolate(
                 part, size=(height, width), mode='bilinear', antialias=True, align_corners=False

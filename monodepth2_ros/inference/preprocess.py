@@ -39,7 +39,7 @@ def network_input(
         ConfigError: the resize is not known.
     """
     check_image(rgb, window)
-    part = rgb[window.y : window.y + window.height, window.x : window.x + window.width]
+    part = rgb[window.slices]
     return resized(part, width=width, height=height, resize=resize)
 
 

@@ -147,9 +147,7 @@ class Preparation:
 
 def _cropped(window: Window, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """A window of grey pictures as the channels of one, or of one picture in colour."""
-    rows = slice(window.y, window.y + window.height)
-    columns = slice(window.x, window.x + window.width)
-    parts = [picture[rows, columns] for picture in pictures]
+    parts = [picture[window.slices] for picture in pictures]
     return parts[0] if parts[0].ndim == 3 else interleaved(parts)
 
 

@@ -157,9 +157,7 @@ def _evaluate_depth(
 
 def _seen(rgb: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
     """The window of a picture, BGR."""
-    rows = slice(window.y, window.y + window.height)
-    part = rgb[rows, window.x : window.x + window.width, ::-1]
-    return np.ascontiguousarray(part)
+    return np.ascontiguousarray(rgb[window.slices][..., ::-1])
 
 
 def _take(
@@ -171,8 +169,7 @@ def _take(
     inside = np.ones(depth.shape, np.bool_) if frame.view.valid is None else frame.view.valid
     if settings.garg:
         crop = np.zeros(depth.shape, np.bool_)
-        rows = slice(window.y, window.y + window.height)
-        crop[rows, window.x : window.x + window.width] = garg_crop(window.height, window.width)
+        crop[window.slices] = garg_crop(window.height, window.width)
         inside = inside & crop
     name = f'{frame.stamp_s:.2f} s'
     found = pair(name, depth, frame.true_m, inside=inside, limits=settings.limits)

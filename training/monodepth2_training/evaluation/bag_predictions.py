@@ -101,7 +101,5 @@ class ImportedDepth:
         window, size = frame.view.window, frame.rgb.shape[:2]
         inverse = self._predictions.at(frame.number, f'the picture at {frame.stamp_s:.2f} s')
         depth = np.full(size, np.nan, np.float32)
-        rows = slice(window.y, window.y + window.height)
-        columns = slice(window.x, window.x + window.width)
-        depth[rows, columns] = depth_of_size(inverse, window.height, window.width)
+        depth[window.slices] = depth_of_size(inverse, window.height, window.width)
         return depth

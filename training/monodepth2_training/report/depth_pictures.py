@@ -96,8 +96,7 @@ def _over(below: Pixels, above: Pixels, shown: NDArray[np.bool_]) -> Pixels:
 def _part(picture: Pixels, window: Window | None) -> Pixels:
     if window is None:
         return picture
-    rows = slice(window.y, window.y + window.height)
-    return np.ascontiguousarray(picture[rows, window.x : window.x + window.width])
+    return np.ascontiguousarray(picture[window.slices])
 
 
 def _diverging() -> Pixels:

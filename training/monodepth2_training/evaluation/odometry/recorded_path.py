@@ -52,11 +52,9 @@ class CameraPictures:
         Raises:
             ImageError: one cannot be read.
         """
-        window = self.view.window
-        rows = slice(window.y, window.y + window.height)
         for message in self.messages(first, end):
             rgb = self.view.rectified(decoded_picture(message, self.view))
-            yield rgb[rows, window.x : window.x + window.width]
+            yield rgb[self.view.window.slices]
 
     def unreadable(self, first: int, end: int) -> dict[int, str]:
         """The numbers of those among some that cannot be read, and why."""
