@@ -81,6 +81,28 @@ def test_the_word_demo_means_the_bundled_model_whose_pose_network_is_not_in_the_
     assert module.provenance['initial pose weights'].startswith('imagenet')
 
 
+@pytest.mark.parametrize('name', ['', 'edge_320x96'])
+@pytest.mark.parametrize(
+    ('mode', 'steps'), [('mono', 100), ('mono_stereo', 0), ('stereo', 0), ('trinocular', 0)]
+)
+def test_depth_waits_for_a_new_pose_network_where_nothing_else_teaches_it(
+    mode: str, steps: int, name: str
+) -> None:
+    config = begin_config(name, 'demo', (f'mode={mode}',), holds_pair=_no_pair)
+    assert config.optimisation.hold_depth_steps == steps
+
+
+def test_depth_waits_neither_for_a_pose_network_that_is_known_nor_against_orders(
+    model_file: Path,
+) -> None:
+    known = begin_config('', str(model_file), (), holds_pair=_no_pair)
+    ordered = ('optimisation.hold_depth_steps=7',)
+    assert known.optimisation.hold_depth_steps == 0
+    assert begin_config('', '', (), holds_pair=_no_pair).optimisation.hold_depth_steps == 0
+    told = begin_config('', 'demo', ordered, holds_pair=_no_pair)
+    assert told.optimisation.hold_depth_steps == 7
+
+
 def test_a_fine_tuning_sees_no_more_samples_than_fit_into_a_quarter_of_an_hour() -> None:
     settings = begin_config('', 'demo', (), holds_pair=_no_pair).optimisation
     slowest_samples_per_s = 6.0

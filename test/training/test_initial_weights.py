@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from monodepth2_ros.errors import ModelFileError
 from monodepth2_ros.geometry.depth import DepthRange
-from monodepth2_ros.model_description import ModelDescription
+from monodepth2_ros.model_description import ModelDescription, Scale
 from monodepth2_ros.model_file import save_model
 from monodepth2_ros.networks.encoder_registry import build_encoder
 
@@ -259,6 +259,30 @@ def test_a_finished_model_without_pose_network_continues_with_pose_weights_of_it
         load_initial_weights(_model(encoder=LITE0, pose_encoder=LITE0, weights=path))
     model = _model(encoder=LITE0, pose_encoder=LITE0, weights=path, pose_weights='random')
     assert load_initial_weights(model)['initial pose weights'] == 'random'
+
+
+@pytest.mark.parametrize('pose', ['separate', 'separate_all', 'shared', 'posecnn'])
+@pytest.mark.parametrize(('unit_m', 'factor'), [(None, 1.0), (30.0, 1.0), (5.0, 6.0), (1.0, 30.0)])
+def test_first_translations_of_a_new_pose_network_suit_the_unit_of_known_depth(
+    pose: str, unit_m: float | None, factor: float, tmp_path: Path
+) -> None:
+    config = ModelConfig(encoder=LITE0, width=96, height=64)
+    depth_net = DepthPoseModel(config, sources=('partner',)).depth_net
+    scale = None if unit_m is None else Scale(value=unit_m, spread=0.0, frames=1, method='known')
+    description = ModelDescription(network=config.depth_net(), scale=scale)
+    path = tmp_path / 'stereo.safetensors'
+    save_model(path, description, depth_net.state_dict())
+    networks = {'encoder': LITE0, 'pose_encoder': LITE0, 'pose': pose}
+    model = _model(**networks, weights=str(path), pose_weights='random').eval()
+    seen = [torch.rand(1, 3, 64, 96) for _ in range(3 if pose == 'separate_all' else 2)]
+    if pose == 'shared':
+        seen = [model.depth_net.encoder(frame)[-1] for frame in seen]
+    with torch.no_grad():
+        before = model.pose_net(seen)
+        load_initial_weights(model)
+        after = model.pose_net(seen)
+    torch.testing.assert_close(after[..., :3], before[..., :3])
+    torch.testing.assert_close(after[..., 3:], factor * before[..., 3:])
 
 
 def test_an_imported_pose_network_keeps_the_one_motion_that_is_used(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -148,6 +149,23 @@ def loss_curve(store: Path, patch: pytest.MonkeyPatch) -> list[float]:
 def test_the_seeded_loss_curve_is_as_it_was(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [float(line) for line in GOLDEN.read_text().splitlines() if line[0] != '#']
     assert loss_curve(store, monkeypatch) == pytest.approx(expected, rel=1e-6)
+
+
+def test_depth_is_held_while_motion_learns_and_then_learns_as_well(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[dict[str, torch.Tensor]] = []
+
+    def on_train_batch_start(self: DepthTraining, *_: object) -> None:
+        states.append({k: v.detach().clone() for k, v in self.model.named_parameters()})
+
+    monkeypatch.setattr(DepthTraining, 'on_train_batch_start', on_train_batch_start)
+    config = _config('optimisation.hold_depth_steps=3', 'optimisation.epochs=1')
+    train_tiny(config, store, tmp_path)
+    assert len(states) == STEPS
+    for number, (before, after) in enumerate(itertools.pairwise(states)):
+        moved = {k.partition('.')[0] for k, v in after.items() if not torch.equal(v, before[k])}
+        assert moved == ({'pose_net'} if number < 3 else {'depth_net', 'pose_net'})
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ class OptimisationConfig:
     """Adam's step size in the first epochs."""
     lr_drop_epoch: int = 15
     """Epochs at the full learning rate; after every such number it is divided by ten."""
+    hold_depth_steps: int = 0
+    """First steps that leave the depth network's weights as they are: a new pose network learns
+    how the camera moves from depth that is known, before it can spoil it."""
     precision: str = 'auto'
     """Arithmetic of the networks, one of ``PRECISIONS``; the loss is always float32."""
     gradient_clip: float = 0.0
@@ -75,6 +78,7 @@ _LOWEST: dict[str, int] = {
     'batch_size': 1,
     'learning_rate': 0,
     'lr_drop_epoch': 1,
+    'hold_depth_steps': 0,
     'gradient_clip': 0,
     'seed': 0,
     'workers': 0,

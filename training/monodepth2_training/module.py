@@ -141,6 +141,8 @@ class DepthTraining(LightningModule):
 
         def guarded() -> torch.Tensor:
             loss = compute()
+            if self.global_step < self._config.optimisation.hold_depth_steps:
+                self.model.depth_net.zero_grad(set_to_none=True)
             clip = self._config.optimisation.gradient_clip
             adam.found_inf = self.guard.judge(loss, adam.param_groups[0]['params'], clip)
             return loss

@@ -219,11 +219,12 @@ def _resumed(args: argparse.Namespace, folder: RunFolder, overrides: list[str]) 
 
 def _beginning(config: TrainingConfig) -> str:
     """What is trained from which weights, in a line."""
-    network = config.network
+    network, held = config.network, config.optimisation.hold_depth_steps
     pose = f', pose network with {Path(network.pose_weights).name}' if network.pose_weights else ''
+    hold = f', depth held for {held} steps' if held else ''
     return (
         f'{config.name}: mode {config.mode}, {network.encoder} at {network.width}x'
-        f'{network.height}, begins with {Path(network.weights).name}{pose}'
+        f'{network.height}, begins with {Path(network.weights).name}{pose}{hold}'
     )
 
 

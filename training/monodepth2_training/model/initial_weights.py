@@ -10,7 +10,7 @@ from monodepth2_ros.errors import ModelFileError
 from monodepth2_ros.model_file import Model, is_model_file, load_model
 from monodepth2_ros.networks.state_check import differences, misfit
 from monodepth2_training.model.encoder_weights import imagenet_file, load_encoder
-from monodepth2_training.model.pose_net import PoseNet
+from monodepth2_training.model.pose_net import MotionHead, PoseNet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,8 @@ def load_initial_weights(model: DepthPoseModel) -> dict[str, str]:
 
     ``weights`` and ``pose_weights`` are each ``imagenet``, ``random``, or a file: a state dict of
     the encoder, or a whole model file to continue from. Decoders, ``posecnn`` and ``shared`` have
-    weights in whole model files alone and begin at random otherwise.
+    weights in whole model files alone and begin at random otherwise: beside depth of a model file
+    with translations that suit its unit.
 
     Returns:
         where the weights come from and what licence that means, for the model file's provenance.
@@ -82,10 +83,13 @@ def _load_depth(model: DepthPoseModel, weights: str) -> dict[str, str]:
 
 def _load_pose(model: DepthPoseModel, weights: str) -> dict[str, str]:
     """Load the pose network's weights."""
-    encoder = model.config.pose_encoder
+    encoder, depth = model.config.pose_encoder, whole_model(model.config.weights)
     if weights != RANDOM and (file := whole_model(weights)) is not None:
         _load_pose_state(file, model)
         return {INITIAL_POSE: _origin(file)} | _licence(file)
+    if depth is not None and depth.description.scale is not None:
+        head = next(m for m in model.modules() if isinstance(m, MotionHead))
+        head.begin_in_unit(depth.description.scale.value)
     if weights == RANDOM or not isinstance(model.pose_net, PoseNet):
         return {INITIAL_POSE: RANDOM}
     path = imagenet_file(encoder) if weights == IMAGENET else Path(weights)

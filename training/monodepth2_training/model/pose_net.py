@@ -23,6 +23,7 @@ MOTION_NUMBERS = 6
 """Numbers of one motion."""
 
 _MOTION_UNIT = 0.01
+_NEW_UNIT_M = 30.0
 _HIDDEN = 256
 _CNN_LAYERS = ((16, 7), (32, 5), (64, 3), (128, 3), (256, 3), (256, 3), (256, 3))
 
@@ -55,10 +56,19 @@ class MotionHead(nn.Conv2d):
 
     The mean comes first: the convolution is linear, so that the result is the same, and what is
     left of it is small enough to be computed in float32 whatever the features' type.
+
+    Its first translations suit depth in a unit of some 30 m, which that of new networks takes.
     """
 
     def __init__(self, channels: int, motions: int) -> None:
         super().__init__(channels, MOTION_NUMBERS * motions, kernel_size=1)
+
+    def begin_in_unit(self, unit_m: float) -> None:
+        """Let a new head's translations suit depth whose unit is so many metres."""
+        with torch.no_grad():
+            for parameter in self.parameters():
+                rows = parameter.view(-1, MOTION_NUMBERS, *parameter.shape[1:])
+                rows[:, 3:] *= _NEW_UNIT_M / unit_m
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map [B, C, h, w] to motions float32 [B, motions, 6]."""

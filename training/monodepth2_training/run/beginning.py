@@ -24,13 +24,16 @@ USUAL = 'mono_640x192'
 FINE_TUNE = 'fine_tune'
 """The same where the run begins with a model file, whose networks it takes over."""
 
+_HOLD_STEPS = 100
+
 
 def begin_config(
     name: str, init: str, overrides: Iterable[str], *, holds_pair: Callable[[], bool]
 ) -> TrainingConfig:
     """Read the configuration of a new run.
 
-    A model file without a pose network leaves that to ImageNet's weights.
+    A model file without a pose network leaves that to ImageNet's weights; where a single camera
+    teaches depth, which then hangs on the motion, depth waits until that is about right.
 
     Args:
         name: of a configuration; empty for the usual one, or the one that suits the model file.
@@ -51,7 +54,11 @@ def begin_config(
         changes |= _networks(model) | {'mode': 'mono_stereo' if holds_pair() else 'mono'}
     usual = USUAL if model is None else FINE_TUNE
     settings = [f'{key}={json.dumps(value)}' for key, value in changes.items()]
-    return read_config(name or usual, [*settings, *overrides])
+    config = read_config(name or usual, [*settings, *overrides])
+    if model is None or model.pose_state or config.mode != 'mono':
+        return config
+    hold = f'optimisation.hold_depth_steps={_HOLD_STEPS}'
+    return read_config(name or usual, [hold, *settings, *overrides])
 
 
 def _find(init: str) -> str:
