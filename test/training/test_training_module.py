@@ -169,6 +169,17 @@ def test_depth_is_held_while_motion_learns_and_then_learns_as_well(
 
 
 @pytest.mark.parametrize(
+    ('held', 'epochs', 'said_so'), [(3, 1, False), (4, 1, True), (4, 2, False)]
+)
+def test_it_is_said_where_depth_is_held_most_of_the_time(
+    store: Path, tmp_path: Path, held: int, epochs: int, said_so: bool
+) -> None:
+    changes = (f'optimisation.hold_depth_steps={held}', f'optimisation.epochs={epochs}')
+    _, said = train_tiny(_config(*changes), store, tmp_path)
+    assert (f'depth is held for {held} of {STEPS} steps: --epochs' in said) == said_so
+
+
+@pytest.mark.parametrize(
     ('choice', 'epochs', 'compiled'),
     [('auto', 1, False), ('auto', 40, True), ('always', 1, True), ('never', 40, False)],
 )

@@ -71,6 +71,11 @@ class OptimisationConfig:
         _check_choice('optimisation.precision', self.precision, PRECISIONS)
         _check_choice('optimisation.compile', self.compile, COMPILE_CHOICES)
 
+    def steps(self, samples: int, processes: int) -> int:
+        """Steps of a whole run on so many training samples, shared by so many processes."""
+        seen = self.epochs * min(samples, self.epoch_samples or samples)
+        return seen // (self.batch_size * processes)
+
 
 _LOWEST: dict[str, int] = {
     'epochs': 1,

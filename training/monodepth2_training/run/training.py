@@ -99,6 +99,7 @@ def train(
     notes = (
         *split.notes,
         *_batch_note(config, split, processes),
+        *_hold_note(config, split, processes),
         *_odometry_notes(config, store, odometry),
     )
     for note in notes:
@@ -154,9 +155,8 @@ def _module(
 def _compiles(config: TrainingConfig, split: Split, processes: Processes) -> bool:
     """Whether the loss is compiled: it takes seconds, and saves two thirds of the loss's time."""
     settings = config.optimisation
-    samples = min(len(split.training), settings.epoch_samples or len(split.training))
-    steps = settings.epochs * samples // (settings.batch_size * processes.count)
-    return {'auto': steps >= _WORTH_COMPILING, 'always': True, 'never': False}[settings.compile]
+    worth = settings.steps(len(split.training), processes.count) >= _WORTH_COMPILING
+    return {'auto': worth, 'always': True, 'never': False}[settings.compile]
 
 
 def _data(
@@ -238,6 +238,15 @@ def _batch_note(config: TrainingConfig, split: Split, processes: Processes) -> l
         f'{found} training samples are fewer than a step of {wanted}: each epoch is one step of '
         f'{found // processes.count * processes.count}; record more for a useful model'
     ]
+
+
+def _hold_note(config: TrainingConfig, split: Split, processes: Processes) -> list[str]:
+    """A line on a run in which depth waits for motion most of the time."""
+    held = config.optimisation.hold_depth_steps
+    steps = config.optimisation.steps(len(split.training), processes.count)
+    if 2 * held <= steps:
+        return []
+    return [f'depth is held for {held} of {steps} steps: --epochs or a longer drive gives it more']
 
 
 def _odometry_notes(
