@@ -8,7 +8,6 @@ Usage: ablate.py OUT [--pair] [--init MODEL] [--drives N] [--frames N] [--epochs
 Each variant learns from the same drives, standstills and moving cars included, with one switch of
 the loss turned off; from ImageNet weights, or from those of a model that already knows depth, so
 that what shows is what the switch does to depth and not whether a short training gets under way.
-One that holds no pose network, as the demo's, does not get under way so soon with one camera.
 ``--pair`` adds the second camera of a rectified pair: from the side, more is hidden.
 Depth is then judged in those drives, scaled to the truth's median:
 
