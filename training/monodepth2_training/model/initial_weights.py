@@ -49,9 +49,14 @@ def load_initial_weights(model: DepthPoseModel) -> dict[str, str]:
         ModelFileError: a file is missing, unreadable or holds another network.
     """
     config = model.config
-    provenance = _load_depth(model, config.weights)
+    file = whole_model(config.weights)
+    provenance = _load_depth(model, config.weights, file)
     if model.pose_net is not None:
-        provenance |= _load_pose(model, config.pose_weights or config.weights)
+        pose_file = whole_model(config.pose_weights) if config.pose_weights else file
+        provenance |= _load_pose(model, config.pose_weights or config.weights, pose_file)
+        if file is not None and file.description.scale is not None and pose_file is None:
+            head = next(m for m in model.pose_net.modules() if isinstance(m, MotionHead))
+            head.begin_in_unit(file.description.scale.value)
     return provenance
 
 
@@ -67,12 +72,12 @@ def whole_model(weights: str) -> Model | None:
     return load_model(path)
 
 
-def _load_depth(model: DepthPoseModel, weights: str) -> dict[str, str]:
-    """Load the depth network's weights."""
+def _load_depth(model: DepthPoseModel, weights: str, file: Model | None) -> dict[str, str]:
+    """Load the depth network's weights, from a whole model file if they are one."""
     encoder = model.config.encoder
     if weights == RANDOM:
         return {INITIAL: RANDOM}
-    if (file := whole_model(weights)) is not None:
+    if file is not None:
         _check_depth(file, model)
         model.depth_net.load_state_dict(file.depth_net.state_dict())
         return {INITIAL: _origin(file)} | _licence(file)
@@ -81,15 +86,12 @@ def _load_depth(model: DepthPoseModel, weights: str) -> dict[str, str]:
     return {INITIAL: _name(weights, path)}
 
 
-def _load_pose(model: DepthPoseModel, weights: str) -> dict[str, str]:
-    """Load the pose network's weights."""
-    encoder, depth = model.config.pose_encoder, whole_model(model.config.weights)
-    if weights != RANDOM and (file := whole_model(weights)) is not None:
+def _load_pose(model: DepthPoseModel, weights: str, file: Model | None) -> dict[str, str]:
+    """Load the pose network's weights, from a whole model file if they are one."""
+    encoder = model.config.pose_encoder
+    if file is not None:
         _load_pose_state(file, model)
         return {INITIAL_POSE: _origin(file)} | _licence(file)
-    if depth is not None and depth.description.scale is not None:
-        head = next(m for m in model.modules() if isinstance(m, MotionHead))
-        head.begin_in_unit(depth.description.scale.value)
     if weights == RANDOM or not isinstance(model.pose_net, PoseNet):
         return {INITIAL_POSE: RANDOM}
     path = imagenet_file(encoder) if weights == IMAGENET else Path(weights)
