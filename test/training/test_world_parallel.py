@@ -4,6 +4,7 @@
 import multiprocessing
 import os
 import signal
+import struct
 from contextlib import closing
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_a_killed_process_is_said_and_the_others_end(drive: Drive):
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
     with pytest.raises(DeviceError, match='has ended: is there enough memory'):
         list(frames)
+
+
+def test_a_process_killed_in_the_middle_of_a_frame_is_said_too():
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    os.write(theirs.fileno(), struct.pack('!i', 1000) + b'a part')
+    theirs.close()
+    with closing(ours), pytest.raises(DeviceError, match='frame 7 has ended'):
+        parallel._received(ours, 7)
 
 
 def test_a_short_drive_starts_no_process(monkeypatch: pytest.MonkeyPatch):

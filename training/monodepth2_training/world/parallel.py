@@ -52,13 +52,22 @@ def _in_turn(settings: DriveSettings, processes: int) -> Iterator[DriveFrame]:
             for first in range(processes)
         ]
         for number in range(settings.frames):
-            try:
-                yield sources[number % processes].recv()
-            except EOFError as err:
-                raise DeviceError(
-                    f'the process that renders frame {number} has ended: is there enough memory? '
-                    'Choose a smaller picture'
-                ) from err
+            yield _received(sources[number % processes], number)
+
+
+def _received(source: Connection, number: int) -> DriveFrame:
+    """The next frame of a process, or why there is none.
+
+    A process that is ended between two frames leaves the end of a file, in the middle of one a
+    part of a message.
+    """
+    try:
+        return source.recv()
+    except (EOFError, OSError) as err:
+        raise DeviceError(
+            f'the process that renders frame {number} has ended: is there enough memory? '
+            'Choose a smaller picture'
+        ) from err
 
 
 @contextmanager
