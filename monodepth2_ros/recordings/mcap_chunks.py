@@ -26,20 +26,23 @@ def has_chunk_index(reader: Reader) -> bool:
 
 
 def checked_messages(
-    path: Path, reader: Reader, links: list[Connection], start_ns: int | None, end_ns: int | None
+    reader: Reader, links: Collection[Connection], start_ns: int | None, end_ns: int | None
 ) -> Iterator[tuple[Connection, int, bytes]]:
-    """Stream what ``reader.messages`` does.
+    """Stream what ``reader.messages`` does, chunks of MCAP only if nothing in them is damaged.
 
     Raises:
-        ReaderError: at the first chunk that is damaged; what precedes it in time was given.
+        ReaderError: at the first damage; what precedes it in time was given.
     """
+    if not has_chunk_index(reader):
+        yield from reader.messages(links, start_ns, end_ns)
+        return
     numbers = {link.id for link in links}
     stretches = [
         Stretch(start_ns=chunk.message_start_time, end_ns=chunk.message_end_time, place=chunk)
         for chunk in reader.storage.chunks
         if not chunk.channel_count or not numbers.isdisjoint(chunk.channel_count)
     ]
-    with path.open('rb') as stream:
+    with Path(reader.path).open('rb') as stream:
         file = _IndexedFile(stream)
         yield from in_time_order(stretches, file.read, links, start_ns, end_ns)
 

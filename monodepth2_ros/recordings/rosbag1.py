@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from monodepth2_ros.recordings.cdr import known_type, typestore
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
 from monodepth2_ros.recordings.recording import Recording
 from monodepth2_ros.recordings.rosbag1_recovery import RecoveredRosbag1
+from monodepth2_ros.recordings.two_readers import TwoReaders
 
 _RENAMED = {'tf/msg/tfMessage': 'tf2_msgs/msg/TFMessage'}
 _ROS2_FORM = ('builtin_interfaces/msg/Time', 'std_msgs/msg/Header')
@@ -34,22 +36,42 @@ class Rosbag1Recording(Recording):
         Raises:
             RecordingError: it is no bag, is damaged, or holds no message.
         """
-        self._stack = ExitStack()
-        self._reader, lost = _opened(path, self._stack)
-        if not self._reader.message_count:
+        self._stack, self._unconverted = ExitStack(), Counter[str]()
+        try:
+            self._readers = TwoReaders(
+                path,
+                self._stack,
+                indexed=lambda: self._stack.enter_context(Reader(path)),
+                by_index=Reader.messages,
+                recovered=RecoveredRosbag1,
+            )
+        except RecordingError as err:
+            raise RecordingError(f'{path} is no readable ROS 1 bag {err}') from err
+        first = self._readers.first
+        if not first.message_count:
             self.close()
             raise RecordingError(f'{path} is an intact bag without any message')
-        self._types, unknown = _bag_types(self._reader)
-        known = [link for link in self._reader.connections if link.msgtype not in unknown]
+        self._store, unknown = _bag_types(first.connections)
+        known = [link for link in first.connections if link.msgtype not in unknown]
         links, changes = _of_one_type(known)
         notes = [
             f'messages of type {name} have no equal in ROS 2 and are left out'
             for name in sorted(unknown)
         ]
-        notes += changes + lost
-        span = (self._reader.start_time, self._reader.end_time - 1)
-        super().__init__(path, _merge_topics(links), span, calibration=calibration, notes=notes)
-        self._links = links
+        span = (first.start_time, first.end_time - 1)
+        super().__init__(
+            path, _merge_topics(links), span, calibration=calibration, notes=notes + changes
+        )
+        self._wanted = {(link.topic, link.msgtype) for link in links}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know; damage that an index hides is added when it is met."""
+        odd = [
+            f'{count} damaged messages of {topic} are left out'
+            for topic, count in self._unconverted.items()
+        ]
+        return (*super().notes, *self._readers.notes, *odd)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -58,32 +80,28 @@ class Rosbag1Recording(Recording):
     def _read(
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
-        wanted = [link for link in self._links if link.topic in names]
-        if not wanted:
-            return
-        for link, stamp_ns, data in self._reader.messages(wanted, start_ns, end_ns):
-            cdr = bytes(self._types.ros1_to_cdr(data, link.msgtype))
-            yield Message(topic=link.topic, type=_ros2_type(link), stamp_ns=stamp_ns, data=cdr)
+        def wanted(link: Connection) -> bool:
+            return link.topic in names and (link.topic, link.msgtype) in self._wanted
+
+        for link, stamp_ns, data in self._readers.messages(wanted, start_ns, end_ns):
+            cdr = self._converted(link, data)
+            if cdr is not None:
+                yield Message(topic=link.topic, type=_ros2_type(link), stamp_ns=stamp_ns, data=cdr)
+
+    def _converted(self, link: Connection, data: bytes) -> bytes | None:
+        """A message as CDR; None if it is damaged."""
+        try:
+            return bytes(self._store.ros1_to_cdr(data, link.msgtype))
+        except Exception:
+            self._unconverted[link.topic] += 1
+            return None
 
 
-def _opened(path: Path, stack: ExitStack) -> tuple[Reader | RecoveredRosbag1, list[str]]:
-    """The bag by its index, else without it, for as long as a stack is open; what was lost."""
-    try:
-        return stack.enter_context(Reader(path)), []
-    except Exception as err:
-        reason = str(err) or type(err).__name__
-    try:
-        recovered = stack.enter_context(RecoveredRosbag1(path))
-    except (RecordingError, OSError) as err:
-        raise RecordingError(f'{path} is no readable ROS 1 bag ({reason}): {err}') from err
-    return recovered, [recovered.note]
-
-
-def _bag_types(reader: Reader | RecoveredRosbag1) -> tuple[Typestore, set[str]]:
+def _bag_types(links: Iterable[Connection]) -> tuple[Typestore, set[str]]:
     store = get_typestore(Stores.EMPTY)
     store.register({name: typestore().fielddefs[name] for name in _ROS2_FORM})
     unknown = set()
-    for link in reader.connections:
+    for link in links:
         try:
             types = get_types_from_msg(link.msgdef.data, link.msgtype)
             store.register({name: types[name] for name in types if name not in _ROS2_FORM})

@@ -22,8 +22,8 @@ from monodepth2_ros.errors import RecordingError
 from monodepth2_ros.recordings.mcap_chunks import checked_messages, has_chunk_index
 from monodepth2_ros.recordings.mcap_recovery import RecoveredMcap
 from monodepth2_ros.recordings.messages import Message, normal_type
-from monodepth2_ros.recordings.recovery import RecoveredFile
 from monodepth2_ros.recordings.sqlite_recovery import RecoveredSqlite
+from monodepth2_ros.recordings.two_readers import TwoReaders
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -65,13 +65,23 @@ class StorageFile:
         self._notes: list[str] = []
         self._broken: Counter[str] = Counter()
         self._plain = self._merged() if _has_journal(path) else self._unpacked()
-        self._cause: Exception | None = None
-        self._recovery: RecoveredFile | None = None
-        self._indexed = self._opened()
-        reader = self._recovered() if self._indexed is None else self._indexed
-        self.connections = list(reader.connections)
-        self.message_count = int(reader.message_count)
-        self.start_ns, self.end_ns = int(reader.start_time), int(reader.end_time) - 1
+        if self._plain.stat().st_size == 0:
+            raise RecordingError(f'{path.name} is empty')
+        try:
+            self._readers = TwoReaders(
+                self._plain,
+                stack,
+                indexed=self._indexed,
+                by_index=checked_messages,
+                recovered=_RECOVERED[self._plain.suffix],
+            )
+        except RecordingError as err:
+            reasons = '; '.join((str(err), *self._notes))
+            raise RecordingError(f'{path.name} is no readable bag {reasons}') from err
+        first = self._readers.first
+        self.connections = list(first.connections)
+        self.message_count = int(first.message_count)
+        self.start_ns, self.end_ns = int(first.start_time), int(first.end_time) - 1
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -80,89 +90,30 @@ class StorageFile:
             f'{self._path.name}: {count} messages of {topic} cannot be decompressed'
             for topic, count in self._broken.items()
         ]
-        return (*self._notes, *broken)
+        return (*self._notes, *self._readers.notes, *broken)
 
     def messages(
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
         """Stream the messages on some topics in time order."""
         types = {link.topic: normal_type(link.msgtype) for link in reversed(self.connections)}
-        for link, stamp_ns, data in self._stored(names, types, start_ns, end_ns):
+
+        def wanted(link: Connection) -> bool:
+            return link.topic in names and normal_type(link.msgtype) == types.get(link.topic)
+
+        for link, stamp_ns, data in self._readers.messages(wanted, start_ns, end_ns):
             plain = self._decompressed(link.topic, data)
             if plain is not None:
                 yield Message(
                     topic=link.topic, type=types[link.topic], stamp_ns=stamp_ns, data=plain
                 )
 
-    def _stored(
-        self,
-        names: frozenset[str],
-        types: dict[str, str],
-        start_ns: int | None,
-        end_ns: int | None,
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Messages as they are stored; behind damage those that the rebuilt index finds."""
-        stamp, given = start_ns, Counter[str]()
-        if self._indexed is not None and self._recovery is None:
-            links = _wanted(self._indexed, names, types)
-            found = self._by_index(self._indexed, links, start_ns, end_ns) if links else ()
-            for link, stamp_ns, data in found:
-                if stamp_ns != stamp:
-                    given.clear()
-                    stamp = stamp_ns
-                given[link.topic] += 1
-                yield link, stamp_ns, data
-            if self._cause is None:
-                return
-        try:
-            reader = self._recovered()
-        except RecordingError as err:
-            raise self._cause or err from err
-        for link, stamp_ns, data in reader.messages(_wanted(reader, names, types), stamp, end_ns):
-            if stamp_ns == stamp and given[link.topic] > 0:
-                given[link.topic] -= 1
-            else:
-                yield link, stamp_ns, data
-
-    def _by_index(
-        self, reader: Reader, links: list[Connection], start_ns: int | None, end_ns: int | None
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Messages by the index, up to damage, which becomes the cause of a recovery."""
-        try:
-            if has_chunk_index(reader):
-                yield from checked_messages(self._plain, reader, links, start_ns, end_ns)
-            else:
-                yield from reader.messages(links, start_ns, end_ns)
-        except Exception as err:
-            self._cause = err
-
-    def _opened(self) -> Reader | None:
-        """The file with its index; None if that cannot be read, or if MCAP has none of chunks."""
-        try:
-            reader = self._stack.enter_context(Reader(self._plain))
-        except Exception as err:
-            self._cause = err
-            return None
+    def _indexed(self) -> Reader | None:
+        """The file with its index; None if it is MCAP and has none of chunks."""
+        reader = self._stack.enter_context(Reader(self._plain))
         # Messages outside of chunks lie in the order of writing, which rosbags takes for damage.
         loose = self._plain.suffix == '.mcap' and not has_chunk_index(reader)
         return None if loose and reader.message_count else reader
-
-    def _recovered(self) -> RecoveredFile:
-        """The file without its index: from the first damage on it is read so."""
-        if self._recovery is not None:
-            return self._recovery
-        name, cause = self._path.name, str(self._cause) or type(self._cause).__name__
-        if self._plain.stat().st_size == 0:
-            raise RecordingError(f'{name} is empty')
-        try:
-            recovery = self._stack.enter_context(_RECOVERED[self._plain.suffix](self._plain))
-        except (RecordingError, OSError) as err:
-            reasons = '; '.join((str(err), *self._notes))
-            raise RecordingError(f'{name} is no readable bag ({cause}): {reasons}') from err
-        self._recovery = recovery
-        if self._cause is not None or not recovery.whole:
-            self._notes.append(recovery.note)
-        return recovery
 
     def _folder(self) -> Path:
         """A folder for as long as the file is open."""
@@ -222,17 +173,6 @@ def _unpack(packed: Path, target: Path) -> bool:
         except zstd.ZstdError:
             return False
     return bool(decompressor.eof)
-
-
-def _wanted(
-    reader: Reader | RecoveredFile, names: frozenset[str], types: dict[str, str]
-) -> list[Connection]:
-    """The connections of some topics, of their first type alone."""
-    return [
-        link
-        for link in reader.connections
-        if link.topic in names and normal_type(link.msgtype) == types.get(link.topic)
-    ]
 
 
 def _has_journal(path: Path) -> bool:

@@ -109,6 +109,34 @@ def test_a_damaged_place_costs_its_chunk_and_is_told(compression, where, tmp_pat
         assert 'is damaged in' in recording.notes[0]
 
 
+@pytest.mark.parametrize('compression', COMPRESSIONS)
+def test_a_damaged_chunk_of_an_indexed_bag_costs_that_chunk_alone(compression, tmp_path: Path):
+    whole = bytearray(write(tmp_path / 'whole.bag', compression))
+    place = whole.index(b'size=', len(whole) // 3) + len(b'size=')
+    # The length of the chunk and what follows it: the first records, or their compressed form.
+    whole[place : place + 400] = b'\xee' * 400
+    (tmp_path / 'damaged.bag').write_bytes(whole)
+    expected = contents(tmp_path / 'whole.bag')
+    with open_recording(tmp_path / 'damaged.bag') as recording:
+        found = [(m.topic, m.stamp_ns, m.data) for m in recording.messages()]
+        assert any('is damaged in' in note for note in recording.notes)
+        again = [(m.topic, m.stamp_ns, m.data) for m in recording.messages()]
+    assert found == again == [message for message in expected if message in found]
+    assert MESSAGES - 12 <= len(found) < MESSAGES
+    assert (found[0], found[-1]) == (expected[0], expected[-1])
+
+
+def test_what_a_damaged_message_cannot_be_converted_to_is_left_out_and_counted(tmp_path: Path):
+    whole = bytearray(write(tmp_path / 'whole.bag'))
+    length = (1500).to_bytes(4, 'little')
+    place = whole.index(length, len(whole) // 2)
+    whole[place : place + 4] = b'\xff' * 4
+    (tmp_path / 'damaged.bag').write_bytes(whole)
+    with open_recording(tmp_path / 'damaged.bag') as recording:
+        assert len(list(recording.messages())) == MESSAGES - 1
+        assert recording.notes == ('1 damaged messages of /name are left out',)
+
+
 @pytest.mark.parametrize('length', [0, 5, 13, 500, 4200])
 def test_a_bag_of_which_no_message_is_left_is_refused(length: int, tmp_path: Path) -> None:
     (tmp_path / 'cut.bag').write_bytes(write(tmp_path / 'whole.bag')[:length])

@@ -62,12 +62,13 @@ def _received(source: Connection, number: int) -> DriveFrame:
     part of a message.
     """
     try:
-        return source.recv()
+        frame: DriveFrame = source.recv()
     except (EOFError, OSError) as err:
         raise DeviceError(
             f'the process that renders frame {number} has ended: is there enough memory? '
             'Choose a smaller picture'
         ) from err
+    return frame
 
 
 @contextmanager
