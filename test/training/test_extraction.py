@@ -328,6 +328,19 @@ def test_a_finished_store_is_left_as_it_is(tmp_path: Path) -> None:
     assert len(again.frames(0)) == 2
 
 
+def test_a_bag_recorded_again_under_the_same_name_is_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = write_moving_bag(tmp_path / 'bag', frames=3)
+    extract([bag], tmp_path / 'store', SMALL)
+    shutil.rmtree(bag)
+    monkeypatch.setattr(moving_bag, 'START_NS', START_NS + 60_500_000_000)
+    write_moving_bag(bag, frames=3)
+    first, second = (f'{START_NS // 10**9 + s:.3f} s on' for s in (0, 60.5))
+    with pytest.raises(RecordingError, match=rf'from {first}\) instead of bag .* from {second}\)'):
+        extract([bag], tmp_path / 'store', SMALL)
+
+
 def test_what_can_be_read_of_a_damaged_recording_is_kept_and_the_damage_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -243,7 +243,8 @@ def _document(
     )
     asked = {name: str(value) for name, value in dataclasses.asdict(settings).items()}
     asked['recordings'] = ', '.join(
-        f'{r.path.name} ({r.message_count} messages)' for r in recordings
+        f'{r.path.name} ({r.message_count} messages from {r.start_ns / 1e9:.3f} s on)'
+        for r in recordings
     )
     given = recordings[0].given_calibration
     if given is not None:
