@@ -141,19 +141,23 @@ def test_an_unusable_calibration_is_refused_with_what_to_do(tmp_path):
         chosen(path)
 
 
-def test_a_rectified_topic_has_the_camera_of_P_and_no_distortion(tmp_path):
-    bent = replace(
-        CALIBRATION,
-        D=(0.1, 0, 0, 0, 0),
-        P=(40.0, 0, 30.0, 0, 0, 41.0, 22.0, 0, 0, 0, 1.0, 0),
-    )
+@pytest.mark.parametrize(
+    ('P', 'fx_cx_fy_px'),
+    [
+        ((40.0, 0, 30.0, 0, 0, 41.0, 22.0, 0, 0, 0, 1.0, 0), (40.0, 30.0, 41.0)),
+        ((0.0,) * 12, (CALIBRATION.K[0], CALIBRATION.K[2], CALIBRATION.K[4])),
+    ],
+)
+def test_a_rectified_topic_is_not_rectified_again(P, fx_cx_fy_px, tmp_path):
+    turned = (0.0, -1.0, 0, 1.0, 0, 0, 0, 0, 1.0)
+    bent = replace(CALIBRATION, D=(0.1, 0, 0, 0, 0), R=turned, P=P)
     streams = {
         '/a/image_rect': (IMAGE_TYPE, raw),
         '/a/camera_info': (CAMERA_INFO_TYPE, lambda index: info(index, bent)),
     }
     found = chosen(write(tmp_path / 'bag', streams)).calibration
     assert not found.needs_rectification
-    assert (found.K[0], found.K[2], found.K[4]) == (40.0, 30.0, 41.0)
+    assert (found.K[0], found.K[2], found.K[4]) == fx_cx_fy_px
 
 
 def test_a_stereo_pair_is_found_by_P_the_left_one_first(tmp_path):

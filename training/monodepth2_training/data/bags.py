@@ -225,12 +225,9 @@ def _drive_camera(recording: Recording, camera: CameraTopics) -> DriveCamera:
 def _of_rectified_pictures(calibration: CameraCalibration) -> CameraCalibration:
     """The calibration of a rectified topic, whose camera_info is that of the raw one."""
     P = calibration.P
-    if not any(P):
-        return replace(calibration, D=(), distortion_model='plumb_bob')
-    K = (P[0], P[1], P[2], P[4], P[5], P[6], P[8], P[9], P[10])
-    return replace(
-        calibration, D=(), distortion_model='plumb_bob', R=(1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0), K=K
-    )
+    K = (P[0], P[1], P[2], P[4], P[5], P[6], P[8], P[9], P[10]) if any(P) else calibration.K
+    R = (1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0)
+    return replace(calibration, D=(), distortion_model='plumb_bob', R=R, K=K)
 
 
 def _pairs(found: Sequence[DriveCamera]) -> list[tuple[DriveCamera, DriveCamera]]:
