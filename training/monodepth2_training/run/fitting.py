@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from monodepth2_training.run.processes import Processes
 
-_LOGGERS = ('lightning.pytorch', 'lightning.fabric')
+_LOGGERS = ('lightning.pytorch', 'lightning.fabric', 'torch.utils.cpp_extension')
 _READER_DIED = re.compile(r'DataLoader worker \(pid.*(is killed by signal|exited unexpectedly)')
 _OUT_OF_MEMORY = re.compile(r'out of memory|not enough memory|can.t allocate memory', re.I)
 
@@ -121,7 +121,10 @@ def _remedy(err: Exception, batch_size: int) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's own remarks back; its errors are exceptions."""
+    """Keep remarks back that Lightning and torch's compiler make on their own.
+
+    Their errors are exceptions; that a CUDA toolkit lies beside a missing GPU says nothing.
+    """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
