@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from monodepth2_training.config import OptimisationConfig
 from monodepth2_training.data.datamodule import BatchLoader, TripletBatch, TripletDataModule
 from monodepth2_training.data.dataset import TripletDataset
 from monodepth2_training.data.frame_store import FrameStore, StoredCamera
@@ -197,6 +198,18 @@ def test_an_epoch_may_be_shorter_and_takes_other_samples_each_time() -> None:
         EpochSampler(43, batch_size=4, seed=0)
     )
     assert len(EpochSampler(9, batch_size=4, seed=0, most=1, world_size=2)) == 1
+
+
+@pytest.mark.parametrize('samples', [2, 5, 23, 24, 100])
+@pytest.mark.parametrize('most', [0, 1, 30])
+@pytest.mark.parametrize('processes', [1, 2])
+def test_a_run_has_the_steps_that_its_configuration_says(
+    samples: int, most: int, processes: int
+) -> None:
+    settings = OptimisationConfig(epochs=7, batch_size=6, epoch_samples=most)
+    sampler = EpochSampler(samples, batch_size=6, seed=0, most=most, world_size=processes)
+    taken = 7 * len(sampler) // sampler.batch_size
+    assert settings.steps(samples, processes) == taken
 
 
 def test_a_shorter_epoch_thins_validation_alike(store: FrameStore) -> None:

@@ -72,9 +72,12 @@ class OptimisationConfig:
         _check_choice('optimisation.compile', self.compile, COMPILE_CHOICES)
 
     def steps(self, samples: int, processes: int) -> int:
-        """Steps of a whole run on so many training samples, shared by so many processes."""
-        seen = self.epochs * min(samples, self.epoch_samples or samples)
-        return seen // (self.batch_size * processes)
+        """Steps of a whole run on so many training samples, shared by so many processes.
+
+        Each epoch leaves its last, incomplete step out, and has one however few samples there are.
+        """
+        seen = min(samples, self.epoch_samples or samples)
+        return self.epochs * max(seen // (self.batch_size * processes), 1)
 
 
 _LOWEST: dict[str, int] = {
