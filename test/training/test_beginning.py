@@ -103,6 +103,30 @@ def test_depth_waits_neither_for_a_pose_network_that_is_known_nor_against_orders
     assert told.optimisation.hold_depth_steps == 7
 
 
+def test_depth_waits_for_a_new_pose_network_beside_a_file_that_has_one(model_file: Path) -> None:
+    for weights, steps in (('imagenet', 100), ('random', 100), (str(model_file), 0)):
+        changes = (f'network.pose_weights={weights}',)
+        config = begin_config('', str(model_file), changes, holds_pair=_no_pair)
+        assert config.optimisation.hold_depth_steps == steps, weights
+
+
+def test_a_configuration_says_itself_how_motion_begins_and_how_long_depth_waits(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / 'own.yaml'
+    path.write_text(
+        'extends: fine_tune\nnetwork: {pose_weights: random}\n'
+        'optimisation: {hold_depth_steps: 300}\n'
+    )
+    config = begin_config(str(path), 'demo', (), holds_pair=_no_pair)
+    assert config.network.pose_weights == 'random'
+    assert config.optimisation.hold_depth_steps == 300
+    ordered = ('network.pose_weights=imagenet', 'optimisation.hold_depth_steps=0')
+    config = begin_config(str(path), 'demo', ordered, holds_pair=_no_pair)
+    assert config.network.pose_weights == 'imagenet'
+    assert config.optimisation.hold_depth_steps == 0
+
+
 def test_a_fine_tuning_sees_no_more_samples_than_fit_into_a_quarter_of_an_hour() -> None:
     settings = begin_config('', 'demo', (), holds_pair=_no_pair).optimisation
     slowest_samples_per_s = 6.0

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +32,10 @@ def begin_config(
 ) -> TrainingConfig:
     """Read the configuration of a new run.
 
-    A model file without a pose network leaves that to ImageNet's weights; where a single camera
-    teaches depth, which then hangs on the motion, depth waits until that is about right.
+    A model file without a pose network leaves that to ImageNet's weights, unless the configuration
+    names others; where a single camera teaches depth, which then hangs on a motion that is not
+    known, depth waits until that is about right, as long as the configuration says or for some
+    steps.
 
     Args:
         name: of a configuration; empty for the usual one, or the one that suits the model file.
@@ -48,17 +50,30 @@ def begin_config(
     weights = _find(init)
     model = whole_model(weights)
     changes: dict[str, object] = {'network.weights': weights} if weights else {}
-    if model is not None and not model.pose_state:
-        changes['network.pose_weights'] = IMAGENET
     if model is not None and not name:
         changes |= _networks(model) | {'mode': 'mono_stereo' if holds_pair() else 'mono'}
-    usual = USUAL if model is None else FINE_TUNE
-    settings = [f'{key}={json.dumps(value)}' for key, value in changes.items()]
-    config = read_config(name or usual, [*settings, *overrides])
-    if model is None or model.pose_state or config.mode != 'mono':
+    name = name or (USUAL if model is None else FINE_TUNE)
+    config = _read(name, changes, overrides)
+    if model is None:
         return config
-    hold = f'optimisation.hold_depth_steps={_HOLD_STEPS}'
-    return read_config(name or usual, [hold, *settings, *overrides])
+    if not (model.pose_state or config.network.pose_weights):
+        changes['network.pose_weights'] = IMAGENET
+        config = _read(name, changes, overrides)
+    if _learns_from_new_motion(config) and not config.optimisation.hold_depth_steps:
+        changes['optimisation.hold_depth_steps'] = _HOLD_STEPS
+    return _read(name, changes, overrides)
+
+
+def _read(name: str, changes: Mapping[str, object], overrides: Iterable[str]) -> TrainingConfig:
+    """A configuration with what follows from a model file, and then with what was asked for."""
+    settings = [f'{key}={json.dumps(value)}' for key, value in changes.items()]
+    return read_config(name, [*settings, *overrides])
+
+
+def _learns_from_new_motion(config: TrainingConfig) -> bool:
+    """Whether depth that is known hangs on a pose network that is not."""
+    pose_weights = config.network.pose_weights
+    return config.mode == 'mono' and bool(pose_weights) and whole_model(pose_weights) is None
 
 
 def _find(init: str) -> str:
