@@ -31,6 +31,7 @@ from monodepth2_training.module import MONITOR, TERMS, DepthTraining
 from monodepth2_training.run import training
 from monodepth2_training.run.keeper import CheckpointKeeper, TrainingInterrupted
 from monodepth2_training.run.log import read_metrics
+from monodepth2_training.run.progress import RunProgress
 from support.tiny_store import write_tiny_store
 from support.tiny_training import (
     build_tiny_module,
@@ -649,6 +650,21 @@ def test_a_skipped_step_changes_neither_weights_nor_moments(store: Path) -> None
         states.append([p.detach().clone() for p in parameters])
     assert all(torch.equal(before, after) for before, after in zip(*states, strict=True))
     assert all(torch.isfinite(state['exp_avg']).all() for state in optimizer.state.values())
+
+
+def test_a_step_that_was_skipped_just_before_a_checkpoint_is_counted_and_said(
+    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _spoil(monkeypatch, {2}, float('nan'))
+    lines: list[str] = []
+    with monkeypatch.context() as patch, pytest.raises(TrainingInterrupted):
+        patch.setattr(RunProgress, 'warn', lambda _, line: lines.append(line))
+        _at_step(patch, 2, _interrupt)
+        train_tiny(_config('optimisation.epochs=1'), store, tmp_path)
+    assert [line.partition(' for ')[0] for line in lines] == ['step 2: the loss is nan']
+    assert _weights(tmp_path, 'epoch_0000_step_00000002.ckpt')['skipped_steps'] == 1
+    outcome, _ = train_tiny(_config('optimisation.epochs=1'), store, tmp_path, resume=True)
+    assert outcome.skipped_steps == 1
 
 
 def test_too_many_bad_steps_in_a_row_stop_and_leave_the_last_good_checkpoint(

@@ -85,6 +85,7 @@ class DepthTraining(LightningModule):
         self._config = config
         self._precision = precision
         self._say = say
+        self._ids = torch.empty(0, 2, dtype=torch.int64)
 
     def forward(self, views: Views) -> Prediction:
         """Run the networks in their arithmetic."""
@@ -96,6 +97,7 @@ class DepthTraining(LightningModule):
 
     def training_step(self, batch: TripletBatch, batch_idx: int) -> dict[str, torch.Tensor]:
         """Loss of one batch, and the scalars ``TERMS``."""
+        self._ids = batch.ids
         augmentation, noise = self._generators(self.current_epoch, batch_idx)
         views = augment(batch, self._config.augmentation, augmentation)
         velocity: torch.Tensor | float = self._config.loss.velocity_at(self.global_step)
@@ -145,14 +147,13 @@ class DepthTraining(LightningModule):
                 self.model.depth_net.zero_grad(set_to_none=True)
             clip = self._config.optimisation.gradient_clip
             adam.found_inf = self.guard.judge(loss, adam.param_groups[0]['params'], clip)
+            self.guard.note(self.global_step + 1, adam.found_inf, loss, self._ids)
             return loss
 
         optimizer.step(closure=guarded)
 
     def on_train_batch_end(self, outputs: Any, batch: TripletBatch, batch_idx: int) -> None:
         """Report skipped steps, on a GPU one step late."""
-        bad = self.trainer.optimizers[0].__dict__['found_inf']
-        self.guard.note(self.global_step, bad, outputs['loss'], batch.ids)
         self._report(wait=False)
 
     def on_train_epoch_end(self) -> None:
@@ -160,7 +161,8 @@ class DepthTraining(LightningModule):
         self._report(wait=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the count of skipped steps, and where the first weights came from."""
+        """Keep the count of skipped steps, this one too, and where the first weights came from."""
+        self._report(wait=True)
         checkpoint['skipped_steps'] = self.guard.skipped
         checkpoint['provenance'] = self.provenance
 
