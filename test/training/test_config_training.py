@@ -158,6 +158,15 @@ def test_a_wrong_setting_is_refused_with_what_is_right(override: str, message: s
         read_config('mono_640x192', [override])
 
 
+@pytest.mark.parametrize('mode', ['stereo', 'trinocular'])
+def test_depth_that_would_wait_for_a_motion_that_nobody_predicts_is_refused(mode: str) -> None:
+    changes = ('optimisation.hold_depth_steps=100', f'mode={mode}')
+    with pytest.raises(ConfigError, match=f'mode {mode} predicts no motion: nothing would learn'):
+        read_config('mono_640x192', changes)
+    read_config('mono_640x192', [*changes, 'optimisation.hold_depth_steps=0'])
+    read_config('mono_stereo_640x192', changes[:1])
+
+
 def test_a_name_that_is_not_there_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'stereo_640x192'"):
         read_config('stereo_640x129')

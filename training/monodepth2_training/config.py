@@ -16,7 +16,7 @@ from monodepth2_ros.inference.engines import PRECISIONS
 from monodepth2_ros.typed_document import nearest
 from monodepth2_training.data.augmentation import AugmentationSettings
 from monodepth2_training.data.generated_settings import GeneratedSettings
-from monodepth2_training.data.triplets import TripletSettings, source_names
+from monodepth2_training.data.triplets import TripletSettings, learns_motion
 from monodepth2_training.loss.config import LossConfig
 from monodepth2_training.model.depth_pose import ModelConfig
 
@@ -160,8 +160,13 @@ class TrainingConfig:
     """What comes out."""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown mode, and a GPU for processes that cannot share the trainer's."""
-        source_names(self.mode)
+        """Refuse an unknown mode, and settings that cannot work together."""
+        held = self.optimisation.hold_depth_steps
+        if not learns_motion(self.mode) and held:
+            raise ConfigError(
+                f'optimisation.hold_depth_steps is {held}, but mode {self.mode} predicts no '
+                'motion: nothing would learn in these steps; set optimisation.hold_depth_steps=0'
+            )
         workers, generated = self.optimisation.workers, self.generated
         if workers and generated.drives and generated.device != 'cpu':
             raise ConfigError(
