@@ -21,6 +21,7 @@ from monodepth2_training.report.curves import MOST_POINTS, thinned
 from monodepth2_training.report.facts import Facts, PoseFacts
 from monodepth2_training.report.observation import choose
 from monodepth2_training.report.poses import PredictedStep, compare_poses
+from monodepth2_training.report.record import read_run
 from monodepth2_training.report.sections import live_command
 from monodepth2_training.report.trend import FALLING, LEVEL, RISING, SHORT, trend
 from monodepth2_training.report.verdict import verdict
@@ -248,6 +249,20 @@ def test_without_validation_the_training_error_is_judged(tmp_path: Path) -> None
     text = _report(path)[1]
     assert 'training photometric error fell from 0.1300 to 0.1000' in text
     assert 'for want of validation frames' in text
+
+
+def test_each_step_of_an_epoch_counts_alike_however_many_a_line_stands_for(
+    tmp_path: Path,
+) -> None:
+    path = write_finished_run(tmp_path / 'run', model=False)
+    lines = [(1, 20, 0.2), (1, 25, 0.1), (2, 45, 0.1), (2, 50, 0.05)]
+    entries: list[dict[str, float | str]] = [
+        {'kind': 'step', 'epoch': epoch - 1, 'step': step, 'photometric': value}
+        for epoch, step, value in lines
+    ]
+    entries += [{'kind': 'epoch', 'epoch': epoch, 'step': 25 * epoch} for epoch in (1, 2)]
+    (path / 'metrics.jsonl').write_text(''.join(f'{json.dumps(e)}\n' for e in entries))
+    assert read_run(path).step_mean_per_epoch('photometric') == pytest.approx((0.18, 0.09))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

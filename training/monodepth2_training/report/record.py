@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +52,18 @@ class RunRecord:
         return tuple(float(entry[name]) for entry in self.epochs if name in entry)
 
     def step_mean_per_epoch(self, name: str) -> tuple[float, ...]:
-        """Mean of a figure over the steps of each whole epoch, in order."""
+        """Mean of a figure over the steps of each whole epoch, in order.
+
+        A line counts as often as it has steps: the last one of an epoch may have few.
+        """
         means, begin = [], 0
         for epoch in self.epochs:
-            inside = [s[name] for s in self.steps if begin < s['step'] <= epoch['step']]
+            inside = [s for s in self.steps if begin < s['step'] <= epoch['step']]
+            ends = [begin, *(s['step'] for s in inside)]
+            steps = [after - before for before, after in itertools.pairwise(ends)]
             if inside:
-                means.append(float(sum(inside) / len(inside)))
+                values = (s[name] * count for s, count in zip(inside, steps, strict=True))
+                means.append(float(sum(values) / sum(steps)))
             begin = epoch['step']
         return tuple(means)
 
