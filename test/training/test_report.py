@@ -203,6 +203,16 @@ def test_a_stereo_run_has_metres_and_no_predicted_motion(tmp_path: Path) -> None
     assert 'motion is not predicted' in text
 
 
+def test_metres_of_a_pair_come_from_its_baseline_also_where_odometry_teaches_motion(
+    tmp_path: Path,
+) -> None:
+    changes = ('mode=mono_stereo', 'loss.velocity=0.05')
+    _, text = _report(write_finished_run(tmp_path / 'run', *changes, stereo=True))
+    assert 'by stereo baseline of 0.5 m' in text
+    assert 'Check the baseline in P[0, 3] of the right camera_info' in text
+    assert 'Steps of the pose network are often some percent short' not in text
+
+
 def test_a_run_that_was_interrupted_is_reported_by_its_newest_checkpoint(tmp_path: Path) -> None:
     path = write_finished_run(tmp_path / 'run', validation=(0.1,), model=False)
     _save_newest(path)

@@ -194,7 +194,7 @@ def _facts(record: RunRecord, look: Look | None) -> Facts:
         kept_share=shares[-1] if shares and record.config.loss.automasking else None,
         skipped_steps=int(skipped[-1]) if skipped else 0,
         scale=None if scale is None else scale.value,
-        scale_by_odometry=record.config.loss.velocity > 0.0,
+        scale_by_odometry=record.config.mode == 'mono' and record.config.loss.velocity > 0.0,
         depth_contrast=None if look is None else _contrast(look.observation),
         pose=None if look is None else look.pose,
         run=str(record.folder.path),
