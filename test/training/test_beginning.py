@@ -9,6 +9,7 @@ import pytest
 import torch
 from monodepth2_training import cli
 from monodepth2_training.build import build_module
+from monodepth2_training.commands import train
 from monodepth2_training.config_files import read_config
 from monodepth2_training.model.depth_pose import DepthPoseModel, ModelConfig
 from monodepth2_training.run import training
@@ -101,6 +102,27 @@ def test_depth_waits_neither_for_a_pose_network_that_is_known_nor_against_orders
     assert begin_config('', '', (), holds_pair=_no_pair).optimisation.hold_depth_steps == 0
     told = begin_config('', 'demo', ordered, holds_pair=_no_pair)
     assert told.optimisation.hold_depth_steps == 7
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (('mode=stereo',), ''),
+        (('mode=trinocular',), ''),
+        (('mode=mono_stereo',), ', pose network with imagenet'),
+        (('mode=mono_stereo', 'network.pose=separate_all'), ', pose network with imagenet'),
+        (('mode=mono_stereo', 'network.pose=posecnn'), ', pose network with random'),
+        (('mode=mono_stereo', 'network.pose=shared'), ', pose network with random'),
+    ],
+)
+def test_a_pose_network_is_said_to_begin_as_it_does_if_there_is_one(
+    changes: tuple[str, ...], said: str
+) -> None:
+    config = begin_config('', 'demo', changes, holds_pair=_no_pair)
+    assert train._beginning(config).partition(bundled_model().name)[2] == said
+    provenance = build_module(config).provenance
+    begun = provenance.get('initial pose weights', '')
+    assert begun.partition(' ')[0] == said.rpartition(' ')[2]
 
 
 def test_depth_waits_for_a_new_pose_network_beside_a_file_that_has_one(model_file: Path) -> None:

@@ -19,6 +19,9 @@ from monodepth2_ros.networks.encoder_registry import build_encoder
 POSE_VARIANTS = ('separate', 'separate_all', 'shared', 'posecnn')
 """A ResNet over pairs, one over all three frames, the depth encoder's features, plain layers."""
 
+WITH_ENCODER = ('separate', 'separate_all')
+"""Those with an encoder of their own, which can begin with weights for it."""
+
 MOTION_NUMBERS = 6
 """Numbers of one motion."""
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from monodepth2_ros.errors import ModelFileError
 from monodepth2_training.config_files import read_config
+from monodepth2_training.data.triplets import learns_motion
 from monodepth2_training.model.initial_weights import IMAGENET, RANDOM, whole_model
+from monodepth2_training.model.pose_net import WITH_ENCODER
 from monodepth2_training.model.stored_networks import pose_network_of
 from monodepth2_training.shared_files import DEMO, bundled_model
 
@@ -32,10 +34,10 @@ def begin_config(
 ) -> TrainingConfig:
     """Read the configuration of a new run.
 
-    A model file without a pose network leaves that to ImageNet's weights, unless the configuration
-    names others; where a single camera teaches depth, which then hangs on a motion that is not
-    known, depth waits until that is about right, as long as the configuration says or for some
-    steps.
+    A model file without a pose network leaves that to ImageNet's weights, or random ones where it
+    has no encoder of its own, unless the configuration names others. Where a single camera teaches
+    depth, which then hangs on a motion that is not known, depth waits until that is about right:
+    as long as the configuration says, or for some steps.
 
     Args:
         name: of a configuration; empty for the usual one, or the one that suits the model file.
@@ -56,8 +58,9 @@ def begin_config(
     config = _read(name, changes, overrides)
     if model is None:
         return config
-    if not (model.pose_state or config.network.pose_weights):
-        changes['network.pose_weights'] = IMAGENET
+    if learns_motion(config.mode) and not (model.pose_state or config.network.pose_weights):
+        with_encoder = config.network.pose in WITH_ENCODER
+        changes['network.pose_weights'] = IMAGENET if with_encoder else RANDOM
         config = _read(name, changes, overrides)
     if _learns_from_new_motion(config) and not config.optimisation.hold_depth_steps:
         changes['optimisation.hold_depth_steps'] = _HOLD_STEPS
