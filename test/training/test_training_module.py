@@ -667,6 +667,22 @@ def test_a_step_that_was_skipped_just_before_a_checkpoint_is_counted_and_said(
     assert outcome.skipped_steps == 1
 
 
+def test_the_last_step_of_an_epoch_is_counted_also_where_its_verdict_comes_late(
+    store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = FiniteGuard.note
+
+    def note(self: FiniteGuard, *arguments: Any) -> None:
+        original(self, *arguments)
+        ready: Any = SimpleNamespace(synchronize=lambda: None)
+        self._pending.append(dataclasses.replace(self._pending.pop(), ready=ready))
+
+    monkeypatch.setattr(FiniteGuard, 'note', note)
+    _spoil(monkeypatch, {STEPS}, float('nan'))
+    train_tiny(_config('optimisation.epochs=1'), store, tmp_path)
+    assert read_metrics(tmp_path / 'metrics.jsonl')[-1]['skipped_steps'] == 1
+
+
 def test_too_many_bad_steps_in_a_row_stop_and_leave_the_last_good_checkpoint(
     store: Path, tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,14 +156,14 @@ class DepthTraining(LightningModule):
         """Report skipped steps, on a GPU one step late."""
         self._report(wait=False)
 
-    def on_train_epoch_end(self) -> None:
-        """Report the last skipped steps before anything is saved."""
+    def skipped_steps(self) -> int:
+        """How many steps were skipped so far, the last one, too; reports those that are new."""
         self._report(wait=True)
+        return self.guard.skipped
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the count of skipped steps, this one too, and where the first weights came from."""
-        self._report(wait=True)
-        checkpoint['skipped_steps'] = self.guard.skipped
+        checkpoint['skipped_steps'] = self.skipped_steps()
         checkpoint['provenance'] = self.provenance
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

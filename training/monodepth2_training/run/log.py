@@ -118,7 +118,7 @@ class RunLog(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what validation found."""
         values = found_by_validation(trainer, pl_module)
-        values['skipped_steps'] = cast('DepthTraining', pl_module).guard.skipped
+        values['skipped_steps'] = cast('DepthTraining', pl_module).skipped_steps()
         values['seconds'] = self._clock_s() - self._epoch_s
         self._write('epoch', trainer.current_epoch + 1, trainer.global_step, values)
         self._since_s = self._clock_s()
