@@ -145,6 +145,7 @@ def test_overrides_win_and_are_read_as_yaml() -> None:
         ('optimisation.epochs=0', r'optimisation\.epochs is 0: expected 1 or more'),
         ('optimisation.learning_rate=0', 'expected > 0'),
         ('optimisation.learning_rate=.nan', 'learning_rate is nan'),
+        (f'optimisation.seed={2**63}', f'expected {2**63 - 1} at most'),
         ('optimisation.precision=float8', 'expected one of auto, float32'),
         ('optimisation.compile=sometimes', 'expected one of auto, always, never'),
         ('mode=mon', "did you mean 'mono'"),

@@ -66,6 +66,10 @@ class OptimisationConfig:
             value = getattr(self, name)
             if not low <= value < math.inf:
                 raise ConfigError(f'optimisation.{name} is {value}: expected {low} or more')
+        if self.seed > _HIGHEST_SEED:
+            raise ConfigError(
+                f'optimisation.seed is {self.seed}: expected {_HIGHEST_SEED} at most'
+            )
         if not self.learning_rate > 0.0:
             raise ConfigError(f'optimisation.learning_rate is {self.learning_rate}: expected > 0')
         _check_choice('optimisation.precision', self.precision, PRECISIONS)
@@ -79,6 +83,8 @@ class OptimisationConfig:
         seen = min(samples, self.epoch_samples or samples)
         return self.epochs * max(seen // (self.batch_size * processes), 1)
 
+
+_HIGHEST_SEED = 2**63 - 1
 
 _LOWEST: dict[str, int] = {
     'epochs': 1,
