@@ -188,6 +188,16 @@ def test_motion_is_compared_where_there_is_odometry(report: tuple[_Page, str]) -
     assert 'Nothing to compare' not in text
 
 
+@pytest.mark.parametrize('masked', [True, False])
+def test_pictures_say_whether_the_auto_mask_was_on(tmp_path: Path, masked: bool) -> None:
+    setting = f'loss.automasking={str(masked).lower()}'
+    _, text = _report(write_finished_run(tmp_path / 'run', setting))
+    assert ('Blue pixels are left out by the auto-mask' in text) is masked
+    assert ('what the auto-mask keeps' in text) is masked
+    assert ('Blue pixels would be left out by the auto-mask' in text) is not masked
+    assert ('what the auto-mask would keep' in text) is not masked
+
+
 def test_a_recording_without_odometry_says_so(tmp_path: Path) -> None:
     page, text = _report(write_finished_run(tmp_path / 'run', odometry=False))
     assert page.sections == SECTIONS

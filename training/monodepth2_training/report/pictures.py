@@ -77,10 +77,11 @@ def draw_sample(
     warped = _warp(views, prediction, depth)
     moved, still = (_error(images, views, loss) for images in (warped, views.sources))
     camera = _pixels(views.target[0])
+    keeps = 'keeps' if loss.automasking else 'would keep'
     pictures = [
         ('camera', camera),
         ('predicted disparity', colorize(depth[0, 0].numpy())),
-        ('what the auto-mask keeps', _hide(camera, ~(moved < still))),
+        (f'what the auto-mask {keeps}', _hide(camera, ~(moved < still))),
         (f'reconstructed from the {model.sources[-1]} picture', _pixels(warped[0, -1])),
         ('photometric error', _heat(moved)),
         ('error without depth and motion', _heat(still)),

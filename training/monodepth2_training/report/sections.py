@@ -108,14 +108,19 @@ def curves_section(record: RunRecord) -> Section:
 
 
 def pictures_section(
-    grids: Sequence[tuple[str, list[tuple[str, bytes]]]], origin: str, *, unseen: bool
+    grids: Sequence[tuple[str, list[tuple[str, bytes]]]],
+    origin: str,
+    *,
+    unseen: bool,
+    masked: bool,
 ) -> Section:
     """What the networks make of some frames."""
     which = 'never trained on' if unseen else 'from training, for want of validation frames'
+    hidden = 'are' if masked else 'would be'
     lead = note(
-        f'Frames {which}, as {origin} sees them. Near is bright in the disparity. Blue pixels are '
-        'left out by the auto-mask, because they look as much alike without motion. Errors: black '
-        'is none; with depth and motion there should be less than without.'
+        f'Frames {which}, as {origin} sees them. Near is bright in the disparity. Blue pixels '
+        f'{hidden} left out by the auto-mask, because they look as much alike without motion. '
+        'Errors: black is none; with depth and motion there should be less than without.'
     )
     body = lead + ''.join(picture_grid(title, pictures) for title, pictures in grids)
     return Section(name='pictures', title='What it sees', body=body)

@@ -157,7 +157,9 @@ def _look_sections(record: RunRecord, look: Look | None, scale: float | None) ->
         for item in pictures.choose(look.observation.samples)
     ]
     return [
-        sections.pictures_section(grids, look.origin, unseen=look.unseen),
+        sections.pictures_section(
+            grids, look.origin, unseen=look.unseen, masked=record.config.loss.automasking
+        ),
         sections.poses_section(
             look.comparisons,
             _why_no_poses(look),
