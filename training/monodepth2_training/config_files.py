@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from monodepth2_ros.atomic_file import write_atomically
 from monodepth2_ros.errors import ConfigError
 from monodepth2_ros.typed_document import decode, nearest
 from monodepth2_training.config import TrainingConfig
@@ -47,7 +48,8 @@ def read_config(name: str, overrides: Iterable[str] = ()) -> TrainingConfig:
 def write_config(config: TrainingConfig, path: Path) -> None:
     """Write a configuration out in full, so that ``read_config`` gives the same again."""
     document = _plain(dataclasses.asdict(config))
-    path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    write_atomically(path, text.encode())
 
 
 def find_config(name: str) -> Path:

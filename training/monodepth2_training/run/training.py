@@ -246,6 +246,7 @@ def _hold_note(config: TrainingConfig, split: Split, processes: Processes) -> li
     steps = config.optimisation.steps(len(split.training), processes.count)
     if 2 * held <= steps:
         return []
+    held = min(held, steps)
     return [f'depth is held for {held} of {steps} steps: --epochs or a longer drive gives it more']
 
 
