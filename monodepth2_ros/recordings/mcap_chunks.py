@@ -25,6 +25,13 @@ def has_chunk_index(reader: Reader) -> bool:
     return bool(getattr(reader.storage, 'chunks', ()))
 
 
+def release_file(reader: Reader) -> None:
+    """Close the file of a reader with an index of chunks: it is opened again while it is read."""
+    stream = getattr(reader.storage, 'bio', None)
+    if stream is not None:
+        stream.close()
+
+
 def checked_messages(
     reader: Reader, links: Collection[Connection], start_ns: int | None, end_ns: int | None
 ) -> Iterator[tuple[Connection, int, bytes]]:

@@ -8,7 +8,7 @@ bag whose metadata is lost or half-written plays all the same.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -78,8 +78,28 @@ class Rosbag2Recording(Recording):
     def _read(
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
-        parts = (file.messages(names, start_ns, end_ns) for file in self._files)
-        return heapq.merge(*parts, key=lambda message: message.stamp_ns)
+        return _in_turn(self._files, lambda file: file.messages(names, start_ns, end_ns))
+
+
+def _in_turn(
+    files: Sequence[StorageFile], begin: Callable[[StorageFile], Iterator[Message]]
+) -> Iterator[Message]:
+    """Merge the messages of parts in time, each part begun when its time has come.
+
+    Of a part that is begun, a file is open and a chunk in memory: too much for hundreds at once.
+    """
+    later = sorted(enumerate(files), key=lambda part: part[1].start_ns, reverse=True)
+    heads: list[tuple[int, int, Message, Iterator[Message]]] = []
+    while later or heads:
+        if later and (not heads or later[-1][1].start_ns <= heads[0][0]):
+            number, file = later.pop()
+            stream = begin(file)
+        else:
+            _, number, message, stream = heapq.heappop(heads)
+            yield message
+        following = next(stream, None)
+        if following is not None:
+            heapq.heappush(heads, (following.stamp_ns, number, following, stream))
 
 
 def is_bag_folder(path: Path) -> bool:

@@ -19,7 +19,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from monodepth2_ros.errors import RecordingError
-from monodepth2_ros.recordings.mcap_chunks import checked_messages, has_chunk_index
+from monodepth2_ros.recordings.mcap_chunks import checked_messages, has_chunk_index, release_file
 from monodepth2_ros.recordings.mcap_recovery import RecoveredMcap
 from monodepth2_ros.recordings.messages import Message, normal_type
 from monodepth2_ros.recordings.sqlite_recovery import RecoveredSqlite
@@ -113,6 +113,8 @@ class StorageFile:
         reader = self._stack.enter_context(Reader(self._plain))
         # Messages outside of chunks lie in the order of writing, which rosbags takes for damage.
         loose = self._plain.suffix == '.mcap' and not has_chunk_index(reader)
+        if has_chunk_index(reader):
+            release_file(reader)
         return None if loose and reader.message_count else reader
 
     def _folder(self) -> Path:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bags in many parts: read one after the other, whatever form the parts are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monodepth2_ros.recordings import cdr, open_recording
+from monodepth2_ros.recordings.writer import RecordingWriter
+
+STRING_TYPE = 'std_msgs/msg/String'
+
+
+def text(content: str) -> bytes:
+    message = cdr.typestore().types[STRING_TYPE](data=content)
+    return cdr.serialize(message, STRING_TYPE)
+
+
+def write_parts(folder: Path, parts: list[list[int]]) -> Path:
+    """A bag of parts with messages of these stamps, in tenths of a second."""
+    folder.mkdir()
+    for number, stamps in enumerate(parts):
+        with RecordingWriter(folder / 'part') as writer:
+            writer.add_topic('/a', STRING_TYPE)
+            for stamp in stamps:
+                writer.write('/a', stamp * 10**8, text(f'{stamp} of {number}'))
+        (folder / 'part' / 'part.mcap').rename(folder / f'bag_{number}.mcap')
+        (folder / 'part' / 'metadata.yaml').unlink()
+        (folder / 'part').rmdir()
+    names = [f'bag_{number}.mcap' for number in range(len(parts))]
+    (folder / 'metadata.yaml').write_text(
+        f'rosbag2_bagfile_information:\n  relative_file_paths: [{", ".join(names)}]\n'
+    )
+    return folder
+
+
+def test_of_many_parts_only_those_that_are_being_read_are_open(tmp_path: Path) -> None:
+    folder = write_parts(tmp_path / 'bag', [[2 * n, 2 * n + 1] for n in range(20)])
+    held = Path('/proc/self/fd')
+    before = len(list(held.iterdir()))
+    with open_recording(folder) as recording:
+        opened = [len(list(held.iterdir())) - before for _ in recording.messages()]
+    assert len(opened) == 40
+    assert max(opened) <= 2
+
+
+@pytest.mark.parametrize(
+    'parts',
+    [
+        [[0, 3, 4], [1, 3, 5], [3, 6]],
+        [[5, 6], [0, 9], [5, 5, 7]],
+        [[0, 1], [1, 2], [2, 3]],
+    ],
+    ids=['overlapping', 'in another order', 'end to end'],
+)
+def test_messages_of_parts_come_in_time_order_and_of_one_time_in_the_order_of_parts(
+    tmp_path: Path, parts: list[list[int]]
+) -> None:
+    with open_recording(write_parts(tmp_path / 'bag', parts)) as recording:
+        found = [cdr.parse(message).data for message in recording.messages()]
+    expected = sorted((stamp, number) for number, stamps in enumerate(parts) for stamp in stamps)
+    assert found == [f'{stamp} of {number}' for stamp, number in expected]
