@@ -17,6 +17,7 @@ from monodepth2_training.data.extraction import ExtractionSettings, extract
 from monodepth2_training.data.frame_store import FrameStore
 from monodepth2_training.data.frame_store_writer import FrameStoreWriter
 from monodepth2_training.data.odometry import read_odometry
+from monodepth2_training.data.triplets import TripletSettings, make_split
 from numpy.typing import NDArray
 from support import moving_bag
 from support.moving_bag import BENT, PLAIN, START_NS, right_of, write_moving_bag
@@ -27,7 +28,7 @@ from monodepth2_ros.geometry.rectification import Rectifier
 from monodepth2_ros.images import decode_compressed
 from monodepth2_ros.inference.pipeline import FramePipeline, Wanted
 from monodepth2_ros.inference.preprocess import network_input
-from monodepth2_ros.recordings import image_frames, open_recording
+from monodepth2_ros.recordings import RecordingWriter, image_frames, open_recording
 
 KITTI = Path(__file__).parents[3] / 'shared' / 'data' / 'kitti_0039'
 SMALL = ExtractionSettings(width=64, height=32)
@@ -184,6 +185,25 @@ def test_a_gap_and_a_leap_back_in_time_begin_a_new_part(tmp_path: Path) -> None:
     assert table.part.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert np.flatnonzero(np.isnan(table.motion)).tolist() == [0, 3, 5]
     np.testing.assert_array_equal(table.stamps_ns, START_NS + np.round(np.array(times_s) * 1e9))
+
+
+def test_a_frame_out_of_order_costs_a_pair_no_partners(tmp_path: Path) -> None:
+    cameras = {'/left': PLAIN, '/right': right_of(PLAIN, 0.2)}
+    bag = write_moving_bag(tmp_path / 'bag', frames=30, cameras=cameras)
+    with open_recording(bag) as recording, RecordingWriter(tmp_path / 'disordered') as writer:
+        for topic in recording.topics:
+            writer.add_topic(topic.name, topic.type)
+        messages = list(recording.messages())
+        left = [m for m in messages if m.topic == '/left/image_raw']
+        swapped = {id(left[10]): left[11].data, id(left[11]): left[10].data}
+        for message in messages:
+            data = swapped.get(id(message), message.data)
+            writer.write(message.topic, message.stamp_ns, data)
+    store = extract([tmp_path / 'disordered'], tmp_path / 'store', PAIR)
+    assert store.tally == {'stored': 59, 'out of order': 1}
+    assert set(store.frames(0).part) == {0}
+    split = make_split(store, mode='stereo', settings=TripletSettings(validation=0.0))
+    assert len(split.training) == 58
 
 
 def test_several_recordings_become_parts_of_one_store(tmp_path: Path) -> None:

@@ -129,6 +129,18 @@ def test_a_repeated_stamp_is_not_taken_twice() -> None:
     assert _outcomes(FrameSelection(1), *frames) == ['taken cut', 'repeated stamp', 'taken']
 
 
+def test_a_frame_that_was_overtaken_is_left_out_and_no_leap_back_in_time() -> None:
+    times_s = [0.0, 0.1, 0.3, 0.2, 0.4, 0.5, 0.1, 0.2]
+    expected = ['taken cut', 'taken', 'taken', 'out of order', 'taken', 'taken', 'taken cut']
+    assert _outcomes(FrameSelection(1), *((0, time_s) for time_s in times_s))[:7] == expected
+
+
+def test_of_two_drivers_on_one_topic_the_one_ahead_is_taken() -> None:
+    times_s = [0.1 * number - 0.03 * late for number in range(9) for late in (0, 1)]
+    outcomes = _outcomes(FrameSelection(1), *((0, time_s) for time_s in times_s))
+    assert outcomes[2:] == ['taken', 'out of order'] * 8
+
+
 def test_keeping_every_zeroth_frame_is_refused() -> None:
     with pytest.raises(ConfigError, match='keep_every 0 is not usable'):
         FrameSelection(1, keep_every=0)

@@ -13,6 +13,7 @@ LONGEST_GAP_S = 1.0
 """Frames farther apart than this are no neighbours."""
 
 _REMEMBERED = 16
+_LATE_PERIODS = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Choice:
     """What becomes of one frame."""
 
     outcome: str
-    """``taken``, ``thinned out`` or ``repeated stamp``."""
+    """``taken``, ``thinned out``, ``repeated stamp`` or ``out of order``."""
     cut: bool = False
     """Whether this frame and the one taken before it are no neighbours."""
 
@@ -64,6 +65,8 @@ class FrameSelection:
         last_ns = self._last_ns[camera]
         if stamp_ns == last_ns:
             return Choice(outcome='repeated stamp')
+        if last_ns is not None and self._is_late(camera, last_ns - stamp_ns):
+            return Choice(outcome='out of order')
         if last_ns is not None:
             self._elapse(camera, stamp_ns - last_ns)
         self._last_ns[camera] = stamp_ns
@@ -71,6 +74,15 @@ class FrameSelection:
             return Choice(outcome='thinned out')
         cut, self._cut[camera] = self._cut[camera], False
         return Choice(outcome='taken', cut=cut)
+
+    def _is_late(self, camera: int, behind_ns: int) -> bool:
+        """Whether a frame comes a little after a later one of its camera.
+
+        Taken for a leap back in time, it would part all that follows from the other camera of a
+        pair, which has no leap there.
+        """
+        elapsed_ns = self._elapsed_ns[camera]
+        return bool(elapsed_ns) and 0 < behind_ns <= _LATE_PERIODS * median(elapsed_ns)
 
     def _elapse(self, camera: int, elapsed_ns: int) -> None:
         """Remember the time between two frames, or the cut that it makes."""

@@ -91,6 +91,7 @@ def _messages(store: FrameStore) -> list[Finding]:
         'encoding not supported': 'record one of the encodings in docs/conventions.md',
         'damaged': 'check the link to the camera and the disk that was recorded on',
         'repeated stamp': 'check that one driver alone publishes on the topic',
+        'out of order': 'check that one driver alone publishes on the topic, in order',
     }
     total = sum(tally.values())
     return [
