@@ -91,7 +91,25 @@ class KittiDrive(Recording):
                 topics.append(_topic(_info(camera), CAMERA_INFO_TYPE, len(pictures)))
         notes = [*notes, *_lacks(path, found, frames)]
         span_ns = (self._pictures[0].stamp_ns, self._pictures[-1].stamp_ns)
+        self._unreadable: dict[Path, str] = {}
         super().__init__(path, topics, span_ns, calibration=calibration, notes=notes)
+
+    @property
+    def damaged_files(self) -> tuple[Path, ...]:
+        """Pictures that cannot be read, in order; they are met while reading."""
+        return tuple(p.file for p in self._pictures if p.file in self._unreadable)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know; see ``damaged_files``."""
+        lost = self.damaged_files
+        if not lost:
+            return super().notes
+        note = (
+            f'{len(lost)} of {len(self._pictures)} pictures cannot be read and are left out, the '
+            f'first is {lost[0]} ({self._unreadable[lost[0]]})'
+        )
+        return (*super().notes, note)
 
     def close(self) -> None:
         """Nothing stays open between reads."""
@@ -107,7 +125,16 @@ class KittiDrive(Recording):
             if _info(picture.camera) in names:
                 yield self._calibration_message(picture)
             if _image(picture.camera) in names:
-                yield _image_message(picture)
+                yield from self._image_messages(picture)
+
+    def _image_messages(self, picture: _Picture) -> Iterator[Message]:
+        """The message of a picture; none, which is noted, if its file cannot be read."""
+        try:
+            message = _image_message(picture)
+        except OSError as err:
+            self._unreadable[picture.file] = err.strerror or str(err)
+            return
+        yield message
 
     def _calibration_message(self, picture: _Picture) -> Message:
         calibration, stamp_ns = self._calibrations[picture.camera], picture.stamp_ns

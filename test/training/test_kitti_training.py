@@ -78,6 +78,19 @@ def test_a_drive_without_times_says_so_and_without_calibration_or_pictures_is_re
         open_recording(tmp_path / 'empty')
 
 
+def test_a_picture_that_cannot_be_read_does_not_end_its_drive(tmp_path: Path) -> None:
+    kitti_world.write_pair(tmp_path, ONE, count=6)
+    for number in (0, 3):
+        lost = tmp_path / ONE / 'image_02' / 'data' / f'{number:010d}.png'
+        lost.unlink()
+        lost.symlink_to('fetched later')
+    store = extract([tmp_path / ONE], tmp_path / 'store', SETTINGS)
+    assert store.tally == {'stored': 10, 'damaged': 2}
+    (note,) = store.document.progress.notes
+    assert '2 of 12 pictures cannot be read and are left out, the first is' in note
+    assert note.endswith('image_02/data/0000000000.png (No such file or directory)')
+
+
 def test_a_list_gives_its_frames_and_their_neighbours_each_with_the_camera_of_its_day(
     kitti: Path, tmp_path: Path
 ) -> None:
