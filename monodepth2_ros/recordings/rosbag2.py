@@ -122,7 +122,7 @@ def _list_folder(folder: Path) -> _Listing:
         parts = _without_copies(found)
         note = f'{err}; played the {len(parts)} storage files of the folder instead'
         return _Listing(parts=parts, notes=(note,))
-    listed = [folder / PurePath(name).name for name in names]
+    listed = [_in_either_form(folder / PurePath(name).name) for name in names]
     parts = tuple(path for path in listed if path.exists())
     missing = [path.name for path in listed if not path.exists()]
     if not parts:
@@ -135,6 +135,14 @@ def _list_folder(folder: Path) -> _Listing:
     if others:
         notes.append(f'not listed in metadata.yaml and therefore not read: {", ".join(others)}')
     return _Listing(parts=parts, notes=tuple(notes), messages=messages)
+
+
+def _in_either_form(part: Path) -> Path:
+    """A listed part, or what it became when it was compressed or unpacked by hand."""
+    name = part.name
+    other = name.removesuffix('.zstd') if name.endswith('.zstd') else f'{name}.zstd'
+    packed_or_not = part.with_name(other)
+    return packed_or_not if not part.exists() and packed_or_not.exists() else part
 
 
 def _without_copies(paths: list[Path]) -> tuple[Path, ...]:

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from monodepth2_ros.recordings import cdr, open_recording
 from monodepth2_ros.recordings.writer import RecordingWriter
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 STRING_TYPE = 'std_msgs/msg/String'
 
@@ -62,3 +68,17 @@ def test_messages_of_parts_come_in_time_order_and_of_one_time_in_the_order_of_pa
         found = [cdr.parse(message).data for message in recording.messages()]
     expected = sorted((stamp, number) for number, stamps in enumerate(parts) for stamp in stamps)
     assert found == [f'{stamp} of {number}' for stamp, number in expected]
+
+
+@pytest.mark.parametrize('listed', ['as they were', 'compressed'])
+def test_parts_compressed_or_unpacked_by_hand_are_found(tmp_path: Path, listed: str) -> None:
+    folder = write_parts(tmp_path / 'bag', [[0, 1], [2, 3], [4]])
+    metadata = folder / 'metadata.yaml'
+    if listed == 'compressed':
+        metadata.write_text(metadata.read_text().replace('.mcap', '.mcap.zstd'))
+    packed = zstd.compress((folder / 'bag_1.mcap').read_bytes())
+    (folder / 'bag_1.mcap.zstd').write_bytes(packed)
+    (folder / 'bag_1.mcap').unlink()
+    with open_recording(folder) as recording:
+        assert [message.stamp_ns // 10**8 for message in recording.messages()] == list(range(5))
+        assert recording.notes == ()
