@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -36,7 +36,7 @@ class Rosbag1Recording(Recording):
         Raises:
             RecordingError: it is no bag, is damaged, or holds no message.
         """
-        self._stack, self._unconverted = ExitStack(), Counter[str]()
+        self._stack, self._unconverted = ExitStack(), defaultdict[str, set[int]](set)
         try:
             self._readers = TwoReaders(
                 path,
@@ -68,8 +68,8 @@ class Rosbag1Recording(Recording):
     def notes(self) -> tuple[str, ...]:
         """What a user should know; damage that an index hides is added when it is met."""
         odd = [
-            f'{count} damaged messages of {topic} are left out'
-            for topic, count in self._unconverted.items()
+            f'{len(stamps_ns)} damaged messages of {topic} are left out'
+            for topic, stamps_ns in self._unconverted.items()
         ]
         return (*super().notes, *self._readers.notes, *odd)
 
@@ -84,16 +84,17 @@ class Rosbag1Recording(Recording):
             return link.topic in names and (link.topic, link.msgtype) in self._wanted
 
         for link, stamp_ns, data in self._readers.messages(wanted, start_ns, end_ns):
-            cdr = self._converted(link, data)
+            cdr = self._converted(link, stamp_ns, data)
             if cdr is not None:
                 yield Message(topic=link.topic, type=_ros2_type(link), stamp_ns=stamp_ns, data=cdr)
 
-    def _converted(self, link: Connection, data: bytes) -> bytes | None:
+    def _converted(self, link: Connection, stamp_ns: int, data: bytes) -> bytes | None:
         """A message as CDR; None if it is damaged."""
         try:
             return bytes(self._store.ros1_to_cdr(data, link.msgtype))
         except Exception:
-            self._unconverted[link.topic] += 1
+            # By its stamp, as the same message is met whenever its topic is read.
+            self._unconverted[link.topic].add(stamp_ns)
             return None
 
 

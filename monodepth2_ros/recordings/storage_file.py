@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path, PurePath
@@ -63,7 +63,7 @@ class StorageFile:
         self._path = path
         self._stack = stack
         self._notes: list[str] = []
-        self._broken: Counter[str] = Counter()
+        self._broken = defaultdict[str, set[int]](set)
         self._plain = self._merged() if _has_journal(path) else self._unpacked()
         if self._plain.stat().st_size == 0:
             raise RecordingError(f'{path.name} is empty')
@@ -87,8 +87,8 @@ class StorageFile:
     def notes(self) -> tuple[str, ...]:
         """What is lost or odd; damage that the index hides is found while messages are read."""
         broken = [
-            f'{self._path.name}: {count} messages of {topic} cannot be decompressed'
-            for topic, count in self._broken.items()
+            f'{self._path.name}: {len(stamps_ns)} messages of {topic} cannot be decompressed'
+            for topic, stamps_ns in self._broken.items()
         ]
         return (*self._notes, *self._readers.notes, *broken)
 
@@ -102,7 +102,7 @@ class StorageFile:
             return link.topic in names and normal_type(link.msgtype) == types.get(link.topic)
 
         for link, stamp_ns, data in self._readers.messages(wanted, start_ns, end_ns):
-            plain = self._decompressed(link.topic, data)
+            plain = self._decompressed(link.topic, stamp_ns, data)
             if plain is not None:
                 yield Message(
                     topic=link.topic, type=types[link.topic], stamp_ns=stamp_ns, data=plain
@@ -151,14 +151,15 @@ class StorageFile:
             )
         return target
 
-    def _decompressed(self, topic: str, data: bytes) -> bytes | None:
+    def _decompressed(self, topic: str, stamp_ns: int, data: bytes) -> bytes | None:
         """A message as it was written; None if it is compressed and damaged."""
         if data[:4] != _ZSTD_MAGIC:
             return bytes(data)
         try:
             return bytes(zstd.decompress(data))
         except zstd.ZstdError:
-            self._broken[topic] += 1
+            # By its stamp, as the same message is met whenever its topic is read.
+            self._broken[topic].add(stamp_ns)
             return None
 
 

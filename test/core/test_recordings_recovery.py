@@ -376,8 +376,11 @@ def test_a_message_that_cannot_be_unpacked_is_left_out_and_counted(tmp_path):
     second = content.index(b'\x28\xb5\x2f\xfd', content.index(b'\x28\xb5\x2f\xfd') + 4)
     content[second + 4 : second + 12] = b'\xff' * 8
     part.write_bytes(content)
-    messages, note = read(tmp_path / 'bag')
-    assert [item.stamp_ns for item in messages] == [stamp_ns(0), stamp_ns(2)]
+    with open_recording(tmp_path / 'bag') as recording:
+        for _ in range(2):
+            found = [item.stamp_ns for item in recording.messages()]
+            assert found == [stamp_ns(0), stamp_ns(2)]
+        (note,) = recording.notes
     assert f'1 messages of {TOPIC} cannot be decompressed' in note
 
 

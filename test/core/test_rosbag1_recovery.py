@@ -133,7 +133,8 @@ def test_what_a_damaged_message_cannot_be_converted_to_is_left_out_and_counted(t
     whole[place : place + 4] = b'\xff' * 4
     (tmp_path / 'damaged.bag').write_bytes(whole)
     with open_recording(tmp_path / 'damaged.bag') as recording:
-        assert len(list(recording.messages())) == MESSAGES - 1
+        for _ in range(2):
+            assert len(list(recording.messages())) == MESSAGES - 1
         assert recording.notes == ('1 damaged messages of /name are left out',)
 
 
