@@ -62,6 +62,12 @@ class Recording(ABC):
         self.close()
 
     @property
+    def name(self) -> str:
+        """Name of the folder or file, also where the path is ``.`` or ends in ``..``."""
+        name = self.path.name
+        return name if name not in ('', '..') else self.path.resolve().name
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know: parts that are missing, topics that cannot be read.
 

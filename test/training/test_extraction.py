@@ -214,6 +214,18 @@ def test_several_recordings_become_parts_of_one_store(tmp_path: Path) -> None:
     np.testing.assert_array_equal(store.image(0, 4), store.image(0, 1))
 
 
+@pytest.mark.parametrize('path', ['.', 'inside/..'])
+def test_a_recording_that_is_the_working_folder_has_its_name(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bag = write_moving_bag(tmp_path / 'bag', frames=3)
+    (bag / 'inside').mkdir()
+    monkeypatch.chdir(bag)
+    store = extract([Path(path)], tmp_path / 'store', SMALL)
+    assert store.sources == ('bag',)
+    assert extract([bag], tmp_path / 'store', SMALL).sources == ('bag',)
+
+
 def test_recordings_of_different_cameras_are_refused(tmp_path: Path) -> None:
     bags = [
         write_moving_bag(tmp_path / 'one', frames=2),

@@ -236,14 +236,14 @@ def _document(
             width=settings.width,
             height=settings.height,
             channels=channel_count(recordings[rig], plan),
-            of=f' of {recordings[rig].path.name}' if rig else '',
+            of=f' of {recordings[rig].name}' if rig else '',
         )
         for rig in sorted(set(rigs))
         for plan in plans[rig]
     )
     asked = {name: str(value) for name, value in dataclasses.asdict(settings).items()}
     asked['recordings'] = ', '.join(
-        f'{r.path.name} ({r.message_count} messages from {r.start_ns / 1e9:.3f} s on)'
+        f'{r.name} ({r.message_count} messages from {r.start_ns / 1e9:.3f} s on)'
         for r in recordings
     )
     given = recordings[0].given_calibration
@@ -254,7 +254,7 @@ def _document(
         height=settings.height,
         resize=settings.resize,
         cameras=stored,
-        sources=tuple(recording.path.name for recording in recordings),
+        sources=tuple(recording.name for recording in recordings),
         arguments=asked,
         progress=Progress(frames=(0,) * len(stored)),
     )

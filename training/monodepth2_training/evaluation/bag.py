@@ -103,7 +103,7 @@ def evaluate_bag(
     except EvaluationError as err:
         what, _, advice = str(err).partition('. ')
         return Evaluation(
-            title=f'Depth on {recording.path.name}',
+            title=f'Depth on {recording.name}',
             kind='bag',
             facts=[('recording', str(recording.path)), *predictions.facts],
             doubts=[Doubt(what=f'{what}.', advice=f'{advice}.' if advice else '', urgent=True)],
@@ -138,7 +138,7 @@ def _evaluate_depth(
         ),
     ]
     return Evaluation(
-        title=f'Depth on {recording.path.name}',
+        title=f'Depth on {recording.name}',
         kind='bag',
         facts=[
             ('recording', str(recording.path)),

@@ -128,7 +128,7 @@ def recorded_path(
         rectifying(recording, topic) if view.camera else np.eye(4)
     )
     return RecordedPath(
-        name=recording.path.name,
+        name=recording.name,
         poses=pose_matrices(rows[first:end]) @ T_camera_to_vehicle @ T_rectified_to_camera,
         mounting=mounting,
         pictures=pictures,
