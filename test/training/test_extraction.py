@@ -331,6 +331,31 @@ def test_a_run_that_ended_early_is_continued_to_the_same_store(
     assert _files(out) == _files(tmp_path / 'whole')
 
 
+@pytest.mark.parametrize('lost', [range(7, 8), range(4, 16)], ids=['at a gap', 'long enough'])
+def test_a_cut_at_damaged_pictures_is_there_when_a_run_is_continued_behind_them(
+    lost: range, tmp_path: Path
+) -> None:
+    times_s = [0.1 * index + 3.0 * (index > 6) * (len(lost) == 1) for index in range(28)]
+    damaged = {
+        index: moving_bag.message(
+            moving_bag.picture(index), 'mono8', START_NS + round(times_s[index] * 1e9)
+        )[:99]
+        for index in lost
+    }
+    bag = write_moving_bag(tmp_path / 'bag', times_s=times_s, replaced=damaged)
+    extract([bag], tmp_path / 'whole', SMALL)
+
+    def stop(done: int, total: int) -> None:
+        if done > max(lost):
+            raise _Stopped
+
+    with pytest.raises(_Stopped):
+        extract([bag], tmp_path / 'store', SMALL, watch=stop)
+    again = extract([bag], tmp_path / 'store', SMALL)
+    assert again.frames(0).part[-1] == 1
+    assert _files(tmp_path / 'store') == _files(tmp_path / 'whole')
+
+
 def test_a_full_disk_is_told_with_the_store_and_the_way_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,8 +41,8 @@ class ExtractionBooks:
         self._last = [writer.last(camera) for camera in range(len(messages))]
         self._stamps_ns = [None if last is None else last[0].stamp_ns for last in self._last]
         self._parts = [-1 if last is None else last[0].part for last in self._last]
-        self._cut = [False] * len(messages)
-        self._hole = [False] * len(messages)
+        self._cut = list(progress.cuts or (False,) * len(messages))
+        self._hole = list(progress.holes or (False,) * len(messages))
         self._saved_s = time.monotonic()
 
     @property
@@ -74,6 +74,8 @@ class ExtractionBooks:
             self.progress,
             frames=self._writer.frames,
             messages=tuple(messages),
+            cuts=tuple(self._cut),
+            holes=tuple(self._hole),
             tally=dict(tally),
             details=details,
         )

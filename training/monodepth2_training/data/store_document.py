@@ -74,6 +74,10 @@ class Progress:
     """Pictures of each camera that the recordings before it gave."""
     messages: tuple[int, ...] = ()
     """Image messages of it that are dealt with, of each camera."""
+    cuts: tuple[bool, ...] = ()
+    """Of each camera, whether a cut lies behind its last picture, at ones that were left out."""
+    holes: tuple[bool, ...] = ()
+    """Of each camera, whether pictures behind its last one could not be used."""
     tally: dict[str, int] = field(default_factory=dict)
     """What became of the messages: how many by outcome."""
     details: dict[str, str] = field(default_factory=dict)
