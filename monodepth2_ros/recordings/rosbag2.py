@@ -21,7 +21,7 @@ from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.recordings.messages import Message, Topic, normal_type
 from monodepth2_ros.recordings.natural_order import natural_key
 from monodepth2_ros.recordings.recording import Recording
-from monodepth2_ros.recordings.storage_file import StorageFile, is_storage_file
+from monodepth2_ros.recordings.storage_file import NoRoomError, StorageFile, is_storage_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ class Rosbag2Recording(Recording):
         """Open a bag folder or one storage file.
 
         Raises:
-            RecordingError: nothing in it can be read, or it holds no message.
+            RecordingError: nothing in it can be read, there is no room to unpack it, or it holds
+                no message.
         """
         listing = _list_folder(path) if path.is_dir() else _Listing(parts=(path,))
         self._stack = ExitStack()
@@ -184,6 +185,8 @@ def _open_parts(listing: _Listing, stack: ExitStack) -> tuple[list[StorageFile],
     for path in listing.parts:
         try:
             files.append(StorageFile(path, stack))
+        except NoRoomError:
+            raise
         except (RecordingError, OSError) as err:
             notes.append(str(err))
     return files, tuple(notes)

@@ -6,6 +6,7 @@ What is compressed is seen from its first bytes. Nothing is lost without a note.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 import sys
@@ -34,6 +35,7 @@ _RECOVERED = {'.mcap': RecoveredMcap, '.db3': RecoveredSqlite}
 _ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 _PIECE_BYTES = 2**16
 _JOURNAL = '-wal'
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_IN_A_URI = frozenset('#?%')
 
 STORAGE_SUFFIXES = tuple(_RECOVERED)
@@ -42,6 +44,10 @@ STORAGE_SUFFIXES = tuple(_RECOVERED)
 def is_storage_file(path: Path) -> bool:
     """Whether a file name ends like a storage file, compressed or not."""
     return PurePath(path.name.removesuffix('.zstd')).suffix in STORAGE_SUFFIXES
+
+
+class NoRoomError(RecordingError):
+    """A compressed file finds no room to be unpacked: not its fault, and mended elsewhere."""
 
 
 class StorageFile:
@@ -59,6 +65,7 @@ class StorageFile:
 
         Raises:
             RecordingError: nothing in it can be read.
+            NoRoomError: there is no room to unpack it.
         """
         self._path = path
         self._stack = stack
@@ -145,7 +152,16 @@ class StorageFile:
         if self._path.suffix != '.zstd':
             return self._path
         target = self._folder() / self._path.stem
-        if not _unpack(self._path, target):
+        try:
+            whole = _unpack(self._path, target)
+        except OSError as err:
+            if err.errno not in _NO_ROOM:
+                raise
+            raise NoRoomError(
+                f'{self._path.name} cannot be unpacked in {target.parent.parent}: {err.strerror}; '
+                'make room there, or name another folder in the environment as TMPDIR'
+            ) from err
+        if not whole:
             self._notes.append(
                 f'{self._path.name} cannot be unpacked to its end: it is cut off or damaged'
             )

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from monodepth2_ros.recordings import cdr, open_recording
+from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.recordings import cdr, open_recording, storage_file
 from monodepth2_ros.recordings.writer import RecordingWriter
 
 if sys.version_info >= (3, 14):
@@ -82,3 +85,24 @@ def test_parts_compressed_or_unpacked_by_hand_are_found(tmp_path: Path, listed: 
     with open_recording(folder) as recording:
         assert [message.stamp_ns // 10**8 for message in recording.messages()] == list(range(5))
         assert recording.notes == ()
+
+
+def test_parts_are_not_left_out_because_a_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_parts(tmp_path / 'bag', [[0], [1]])
+    packed = zstd.compress((folder / 'bag_1.mcap').read_bytes())
+    (folder / 'bag_1.mcap.zstd').write_bytes(packed)
+    (folder / 'bag_1.mcap').unlink()
+
+    def full(packed: Path, target: Path) -> bool:
+        target.write_bytes(b'all that fits')
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(storage_file, '_unpack', full)
+    monkeypatch.setattr(tempfile, 'tempdir', str(tmp_path))
+    with pytest.raises(RecordingError) as caught:
+        open_recording(folder)
+    text = f'bag_1.mcap.zstd cannot be unpacked in {tmp_path}: No space left on device; make room'
+    assert str(caught.value).startswith(text)
+    assert [path.name for path in tmp_path.iterdir()] == ['bag']
