@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from monodepth2_ros.errors import RecordingError
+from monodepth2_ros.errors import CalibrationError, RecordingError
 from monodepth2_ros.geometry.camera import CameraCalibration
 from monodepth2_ros.images import CompressedImage, RawImage
 from monodepth2_ros.recordings import cdr
@@ -25,6 +26,7 @@ from monodepth2_ros.recordings.messages import (
 )
 
 _Content = TypeVar('_Content')
+_CALIBRATIONS_TRIED = 100
 _DEPTH_ENCODINGS = ('32FC', '64FC', '32SC', '16SC')
 
 
@@ -149,7 +151,7 @@ class Recording(ABC):
         return wanted if wanted in names else None
 
     def calibration(self, image_topic: str) -> CameraCalibration | None:
-        """The calibration given on opening, else the first recorded beside an image topic.
+        """The calibration given on opening, else that recorded beside an image topic.
 
         Raises:
             RecordingError: all that was recorded is damaged.
@@ -159,13 +161,21 @@ class Recording(ABC):
         return self.recorded_calibration(image_topic)
 
     def recorded_calibration(self, image_topic: str) -> CameraCalibration | None:
-        """The first calibration that was recorded beside an image topic, whatever was given.
+        """The first usable calibration recorded beside an image topic, whatever was given.
+
+        A driver may send empty ones until it has read its own; where all of the first are
+        unusable, it is the first of them.
 
         Raises:
             RecordingError: all that was recorded is damaged.
         """
         name = self.calibration_topic(image_topic)
-        return self._first(name, cdr.parse_calibration) if name else None
+        if name is None:
+            return None
+        try:
+            return self._first(name, _usable_calibration, among=_CALIBRATIONS_TRIED)
+        except RecordingError:
+            return self._first(name, cdr.parse_calibration)
 
     def _is_camera(self, topic: Topic) -> bool:
         if topic.count == 0 or topic.name.endswith('/compressedDepth'):
@@ -183,10 +193,12 @@ class Recording(ABC):
         encoding = _encoding(picture).upper()
         return encoding.startswith(_DEPTH_ENCODINGS) or (encoding == '16UC1' and 'depth' in name)
 
-    def _first(self, topic: str, parse: Callable[[Message], _Content]) -> _Content | None:
-        """The first message of a topic that can be parsed; None if there is no message."""
+    def _first(
+        self, topic: str, parse: Callable[[Message], _Content], *, among: int | None = None
+    ) -> _Content | None:
+        """The first message (``among`` so many) that can be parsed; None if there is none."""
         failure = None
-        for message in self.messages([topic]):
+        for message in islice(self.messages([topic]), among):
             try:
                 return parse(message)
             except RecordingError as err:
@@ -211,6 +223,20 @@ class Recording(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release files and temporary storage."""
+
+
+def _usable_calibration(message: Message) -> CameraCalibration:
+    """The calibration in a message.
+
+    Raises:
+        RecordingError: it is damaged, or nothing can be computed with it.
+    """
+    calibration = cdr.parse_calibration(message)
+    try:
+        calibration.checked()
+    except CalibrationError as err:
+        raise RecordingError(f'{message.topic}: {err}') from err
+    return calibration
 
 
 def _encoding(picture: RawImage | CompressedImage) -> str:

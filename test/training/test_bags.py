@@ -141,6 +141,16 @@ def test_an_unusable_calibration_is_refused_with_what_to_do(tmp_path):
         chosen(path)
 
 
+def test_a_calibration_that_comes_late_is_used(tmp_path):
+    empty = replace(CALIBRATION, K=(0.0,) * 9, P=(0.0,) * 12)
+    streams = camera('/a')
+    streams['/a/camera_info'] = (
+        CAMERA_INFO_TYPE,
+        lambda index: info(index, CALIBRATION if index > 1 else empty),
+    )
+    assert chosen(write(tmp_path / 'bag', streams)).calibration == CALIBRATION.checked()
+
+
 @pytest.mark.parametrize(
     ('P', 'fx_cx_fy_px'),
     [
