@@ -20,7 +20,7 @@ from monodepth2_training.data.odometry import read_odometry
 from monodepth2_training.data.triplets import TripletSettings, make_split
 from numpy.typing import NDArray
 from support import moving_bag
-from support.moving_bag import BENT, PLAIN, START_NS, right_of, write_moving_bag
+from support.moving_bag import BENT, PLAIN, START_NS, K, right_of, write_moving_bag
 
 from monodepth2_ros.errors import CalibrationError, ConfigError, RecordingError
 from monodepth2_ros.geometry.camera import Window
@@ -212,6 +212,24 @@ def test_several_recordings_become_parts_of_one_store(tmp_path: Path) -> None:
     assert store.sources == ('one', 'two')
     assert store.frames(0).part.tolist() == [0, 0, 0, 1, 1, 1]
     np.testing.assert_array_equal(store.image(0, 4), store.image(0, 1))
+
+
+def test_raw_and_rectified_pictures_with_one_P_are_each_prepared_in_their_own_way(
+    tmp_path: Path,
+) -> None:
+    bent = replace(BENT, K=K, P=(*K[:3], 0.0, *K[3:6], 0.0, *K[6:], 0.0))
+    cameras = {'raw': PLAIN, 'bent': bent, 'bent again': bent}
+    bags = [
+        write_moving_bag(tmp_path / name, frames=3, cameras={'/camera': calibration})
+        for name, calibration in cameras.items()
+    ]
+    store = extract(bags, tmp_path / 'store', SMALL)
+    assert [camera.name for camera in store.cameras] == ['/camera', '/camera of bent']
+    assert store.cameras[0].camera == store.cameras[1].camera
+    alone = extract(bags[1:2], tmp_path / 'alone', SMALL)
+    for index in range(3):
+        np.testing.assert_array_equal(store.image(1, index), alone.image(0, index))
+    assert [len(store.frames(camera)) for camera in (0, 1)] == [3, 6]
 
 
 @pytest.mark.parametrize('path', ['.', 'inside/..'])

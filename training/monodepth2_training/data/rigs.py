@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monodepth2_ros.recordings import Recording
     from monodepth2_training.data.camera_plan import CameraPlan
 
-_SAME_PX, _SAME_M = 1e-3, 1e-4
+_SAME_PX, _SAME_M, _SAME_SHARE = 1e-3, 1e-4, 1e-6
 _MOST_FOCAL_DIFFERENCE = 0.02
 """Of the focal length relative to the picture; docs/conventions.md calls more another camera."""
 
@@ -44,8 +44,22 @@ def _are_same(some: Sequence[CameraPlan], others: Sequence[CameraPlan]) -> bool:
         (a.source.width, a.source.height) == (b.source.width, b.source.height)
         and abs(a.source.K - b.source.K).max() <= _SAME_PX
         and abs(a.position_m - b.position_m) <= _SAME_M
+        and _prepared_alike(a, b)
         for a, b in zip(some, others, strict=True)
     )
+
+
+def _prepared_alike(one: CameraPlan, other: CameraPlan) -> bool:
+    """Whether both make the same of a picture: raw and rectified ones may end up with one P."""
+    a, b = one.drive.calibration, other.drive.calibration
+    if (one.window, a.image_size) != (other.window, b.image_size):
+        return False
+    if one.rectifier is None or other.rectifier is None:
+        return one.rectifier is other.rectifier
+    forms = [(c.distortion_model, c.binning_x, c.binning_y, c.region, len(c.D)) for c in (a, b)]
+    first, second = ((*c.D, *c.K, *c.R, *c.P) for c in (a, b))
+    same_form = forms[0] == forms[1]
+    return same_form and np.allclose(first, second, rtol=_SAME_SHARE, atol=_SAME_SHARE)
 
 
 def _check_kind(first: Recording, one: CameraPlan, other: Recording, two: CameraPlan) -> None:
