@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from monodepth2_training.data.dead_reckoning import dead_reckoned
-from monodepth2_training.data.odometry import Odometry, read_odometry
+from monodepth2_training.data.odometry import Odometry, OdometryReader, read_odometry
 from monodepth2_training.data.odometry_messages import (
     ODOMETRY_TYPE,
     POSE_TYPES,
@@ -17,7 +18,7 @@ from monodepth2_training.data.odometry_messages import (
 )
 
 from monodepth2_ros.geometry.poses import pose_matrices
-from monodepth2_ros.recordings import RecordingWriter, cdr, open_recording
+from monodepth2_ros.recordings import Message, RecordingWriter, Topic, cdr, open_recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,6 +134,23 @@ def test_a_pose_that_was_asked_for_is_no_odometry(
         assert odometry is not None
         assert odometry.topic == other
         assert odometry.poses[:, 0] == pytest.approx([0.0, 0.3, 0.6, 0.9, 1.2])
+
+
+def test_hours_of_odometry_take_little_memory() -> None:
+    topic = Topic(name='/odom', type=POSE_TYPES[2], count=3000)
+    messages = [
+        Message(topic='/odom', type=topic.type, stamp_ns=at, data=_pose(at, topic.type, 1e-9 * at))
+        for at in _stamps(topic.count)
+    ]
+    reader = OdometryReader(topic, None)
+    reader.take(messages[0])
+    tracemalloc.start()
+    for message in messages:
+        reader.take(message)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 200 * len(messages)
+    assert len(reader.odometry().stamps_ns) == len(messages)
 
 
 def test_poses_too_rare_to_be_interpolated_are_the_last_choice(tmp_path: Path) -> None:

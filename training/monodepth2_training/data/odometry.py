@@ -6,6 +6,7 @@ A pose is x y z in metres and a quaternion qx qy qz qw: that of the moving frame
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from monodepth2_training.data.odometry_messages import (
     TF_TYPE,
     TWIST_TYPES,
     Link,
-    Row,
     choose_topic,
     moving_link,
     pose_row,
@@ -102,25 +102,26 @@ class OdometryReader:
         """Take the messages of ``topic``; of ``/tf`` only ``link``."""
         self.topic = topic.name
         self._link, self._by_twist = link, topic.type in TWIST_TYPES
-        self._rows: list[tuple[int, Row]] = []
+        # Numbers alone: hours of odometry are millions of messages.
+        self._stamps_ns, self._rows = array('q'), array('d')
         self._damaged = 0
 
     def take(self, message: Message) -> None:
         """Take one message of the topic; one that is not readable is counted."""
-        row = twist_row(message) if self._by_twist else pose_row(message, self._link)
-        if row is not None:
-            self._rows.append(row)
+        found = twist_row(message) if self._by_twist else pose_row(message, self._link)
+        if found is not None:
+            stamp_ns, row = found
+            self._stamps_ns.append(stamp_ns)
+            self._rows.extend(row)
         elif self._link is None:
             # A message of /tf without the vehicle's link is whole and of no use here.
             self._damaged += 1
 
     def odometry(self) -> Odometry:
         """What was taken so far."""
-        stamps_ns, first = np.unique(
-            np.array([stamp_ns for stamp_ns, _ in self._rows], np.int64), return_index=True
-        )
+        stamps_ns, first = np.unique(np.array(self._stamps_ns, np.int64), return_index=True)
         width = 6 if self._by_twist else 8
-        rows = np.array([row for _, row in self._rows]).reshape(-1, width)[first]
+        rows = np.array(self._rows, np.float64).reshape(-1, width)[first]
         poses_of = _dead_reckoned if self._by_twist else _recorded
         poses, speeds_m_s = poses_of(stamps_ns, rows)
         return Odometry(
