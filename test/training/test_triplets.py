@@ -244,6 +244,18 @@ def test_the_partner_is_the_other_camera_at_the_same_moment() -> None:
     assert '2 have no frame of the other camera at their moment' in split.notes[0]
 
 
+@pytest.mark.parametrize('late_s', [0.0, 0.02, -0.03])
+def test_a_faster_camera_has_partners_at_their_moments_alone(late_s: float) -> None:
+    fast, slow = np.arange(60) / 30.0, np.arange(20) / 10.0 + late_s
+    split = choose(table(fast), table(slow), mode='stereo')
+    for sample in split.training:
+        [(other, index)] = sample.sources
+        apart_s = (fast, slow)[sample.camera][sample.target] - (fast, slow)[other][index]
+        assert abs(apart_s) <= 0.017
+    found = [sum(s.camera == camera for s in split.training) for camera in (0, 1)]
+    assert found[0] == found[1] >= 19
+
+
 def test_standing_still_does_not_matter_to_stereo_alone() -> None:
     pair = drive(10, motion=0.0), drive(10, motion=0.0)
     assert len(choose(*pair, mode='stereo').training) == 20

@@ -253,7 +253,7 @@ def _pair(store: FrameStore, left: int) -> list[Finding]:
     """Judge how far the picture moves between the two exposures of a pair."""
     table, other = store.frames(left), store.frames(left + 1)
     times_ns, other_ns = clocks((table, other))
-    partner = find_partners(times_ns, other_ns, other)
+    partner = find_partners(times_ns, other_ns, table, other)
     motion = table.motion[np.isfinite(table.motion)]
     if not motion.size or not (partner >= 0).any():
         return []

@@ -95,23 +95,39 @@ def periods_ns(table: FrameTable) -> NDArray[np.float64]:
     return periods
 
 
-def find_partners(times_ns: Indices, other_ns: Indices, other: FrameTable) -> Indices:
-    """For each time the index of the nearest of the other times [M], ascending; -1 for none.
+def find_partners(
+    times_ns: Indices, other_ns: Indices, own: FrameTable, other: FrameTable
+) -> Indices:
+    """For each time the index of the one of the other times [M], ascending, at its moment.
+
+    Two times are of one moment if each is the nearest one to the other: of a camera that is
+    twice as fast every second frame has no partner.
 
     Args:
-        times_ns: int64 [N].
+        times_ns: int64 [N], ascending.
         other_ns: int64 [M].
-        other: the frames of the other times; beyond half their period around there, two frames
-            do not show the same moment.
+        own: the frames of the times.
+        other: those of the other times; farther apart than half the shorter one of their periods
+            around there, two frames do not show the same moment.
+
+    Returns:
+        int64 [N]; -1 where there is none.
     """
-    if len(other_ns) == 0:
+    if not (len(times_ns) and len(other_ns)):
         return np.full(len(times_ns), -1)
+    nearest = _nearest(times_ns, other_ns)
+    mutual = _nearest(other_ns, times_ns)[nearest] == np.arange(len(times_ns))
+    near_ns = 0.5 * np.minimum(periods_ns(own), periods_ns(other)[nearest])
+    near = np.abs(other_ns[nearest] - times_ns) <= near_ns
+    return np.where(mutual & near, nearest, -1)
+
+
+def _nearest(times_ns: Indices, other_ns: Indices) -> Indices:
+    """For each time [N] the index of the nearest of the other times [M], ascending; M > 0."""
     after = np.searchsorted(other_ns, times_ns).clip(max=len(other_ns) - 1)
     before = (after - 1).clip(min=0)
     nearer = np.abs(other_ns[before] - times_ns) <= np.abs(other_ns[after] - times_ns)
-    nearest = np.where(nearer, before, after)
-    near_ns = 0.5 * periods_ns(other)[nearest]
-    return np.where(np.abs(other_ns[nearest] - times_ns) <= near_ns, nearest, -1)
+    return np.where(nearer, before, after)
 
 
 def _running_median(values: Indices) -> NDArray[np.float64]:

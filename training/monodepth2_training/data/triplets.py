@@ -213,7 +213,8 @@ def _choose(
         masks[split_notes.STILL] = still & (not settings.keep_standstill)
         sources = [(camera, np.where(still, n.by_time, n.index)) for n in (earlier, later)]
     for other in _others(camera, names):
-        partner = find_partners(times_ns[camera], times_ns[other], tables[other])
+        pair = tables[camera], tables[other]
+        partner = find_partners(times_ns[camera], times_ns[other], *pair)
         masks[split_notes.ALONE] = masks.get(split_notes.ALONE, False) | (partner < 0)
         sources.append((other, partner))
     return sources, masks
