@@ -71,7 +71,7 @@ class StorageFile:
         self._stack = stack
         self._notes: list[str] = []
         self._broken = defaultdict[str, set[int]](set)
-        self._plain = self._merged() if _has_journal(path) else self._unpacked()
+        self._plain = self._named(self._merged() if _has_journal(path) else self._unpacked())
         if self._plain.stat().st_size == 0:
             raise RecordingError(f'{path.name} is empty')
         try:
@@ -143,12 +143,16 @@ class StorageFile:
         self._notes.append(f'{name} is read from a copy with the messages of {name}{_JOURNAL}')
         return copy
 
+    def _named(self, plain: Path) -> Path:
+        """A file under a name that rosbags can open: it asks for a database by a URI."""
+        if plain.suffix != '.db3' or not _NOT_IN_A_URI.intersection(str(plain)):
+            return plain
+        link = self._folder() / 'linked.db3'
+        link.symlink_to(plain.resolve())
+        return link
+
     def _unpacked(self) -> Path:
         """The file itself, or what its compressed form holds, as far as that is there."""
-        if self._path.suffix == '.db3' and _NOT_IN_A_URI.intersection(str(self._path.resolve())):
-            link = self._folder() / 'linked.db3'
-            link.symlink_to(self._path.resolve())
-            return link
         if self._path.suffix != '.zstd':
             return self._path
         target = self._folder() / self._path.stem

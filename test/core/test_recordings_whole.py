@@ -17,6 +17,11 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from monodepth2_ros.recordings import cdr, open_recording
 from monodepth2_ros.recordings.writer import RecordingWriter
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 STRING_TYPE = 'std_msgs/msg/String'
 EMPTY_TYPE = 'std_msgs/msg/Empty'
 
@@ -117,6 +122,18 @@ def test_a_database_whose_journal_holds_all_of_it_is_read(tmp_path: Path) -> Non
 def test_a_database_is_read_whatever_its_folder_is_called(tmp_path: Path, name: str) -> None:
     folder = write_database(tmp_path / 'bag').parent.rename(tmp_path / name)
     assert stamps_and_notes(folder) == (list(range(10)), ())
+
+
+def test_a_link_and_a_compressed_database_are_read_whatever_they_are_called(
+    tmp_path: Path,
+) -> None:
+    part = write_database(tmp_path / 'bag')
+    link = tmp_path / 'a%41b'
+    link.symlink_to(part.parent)
+    assert stamps_and_notes(link) == (list(range(10)), ())
+    packed = tmp_path / 'a#b.db3.zstd'
+    packed.write_bytes(zstd.compress(part.read_bytes()))
+    assert stamps_and_notes(packed) == (list(range(10)), ())
 
 
 def test_a_part_beside_its_compressed_form_is_read_once(tmp_path: Path) -> None:
