@@ -25,6 +25,12 @@ def has_chunk_index(reader: Reader) -> bool:
     return bool(getattr(reader.storage, 'chunks', ()))
 
 
+def is_uncounted(reader: Reader) -> bool:
+    """Whether nothing counts messages that there are: no statistics, no indices in the chunks."""
+    chunks = getattr(reader.storage, 'chunks', ())
+    return not reader.message_count and any(chunk.message_end_time for chunk in chunks)
+
+
 def release_file(reader: Reader) -> None:
     """Close the file of a reader with an index of chunks: it is opened again while it is read."""
     stream = getattr(reader.storage, 'bio', None)

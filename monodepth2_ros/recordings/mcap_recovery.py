@@ -19,6 +19,7 @@ from monodepth2_ros.recordings.recovery import Link, RecoveredFile, Survey, stre
 from monodepth2_ros.recordings.stretches import Found, Stretch
 
 _QOS_KEY = 'offered_qos_profiles'
+_NO_SCHEMA, _SCHEMALESS = 0, '__schemaless__'
 
 
 class RecoveredMcap(RecoveredFile):
@@ -75,7 +76,7 @@ class _Definitions:
     """Schemas and channels; those of intact blocks win over those of damaged ones."""
 
     def __init__(self) -> None:
-        self._types: dict[int, tuple[bool, str]] = {}
+        self._types = {_NO_SCHEMA: (True, _SCHEMALESS)}
         self._channels: dict[int, tuple[bool, int, Link]] = {}
 
     def add(self, data: bytes, record: Record, *, intact: bool) -> None:

@@ -20,7 +20,12 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from monodepth2_ros.errors import RecordingError
-from monodepth2_ros.recordings.mcap_chunks import checked_messages, has_chunk_index, release_file
+from monodepth2_ros.recordings.mcap_chunks import (
+    checked_messages,
+    has_chunk_index,
+    is_uncounted,
+    release_file,
+)
 from monodepth2_ros.recordings.mcap_recovery import RecoveredMcap
 from monodepth2_ros.recordings.messages import Message, normal_type
 from monodepth2_ros.recordings.sqlite_recovery import RecoveredSqlite
@@ -116,13 +121,13 @@ class StorageFile:
                 )
 
     def _indexed(self) -> Reader | None:
-        """The file with its index; None if it is MCAP and has none of chunks."""
+        """The file with its index; None if it is MCAP and has none that can be used."""
         reader = self._stack.enter_context(Reader(self._plain))
         # Messages outside of chunks lie in the order of writing, which rosbags takes for damage.
         loose = self._plain.suffix == '.mcap' and not has_chunk_index(reader)
         if has_chunk_index(reader):
             release_file(reader)
-        return None if loose and reader.message_count else reader
+        return None if is_uncounted(reader) or (loose and reader.message_count) else reader
 
     def _folder(self) -> Path:
         """A folder for as long as the file is open."""

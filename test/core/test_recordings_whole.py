@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from mcap.writer import CompressionType
+from mcap.writer import CompressionType, IndexType
 from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import StoragePlugin, Writer
 
@@ -54,6 +54,24 @@ def write_loose(path: Path, stamps: list[int]) -> Path:
         for number, stamp in enumerate(stamps):
             channel, stamp_ns = channels[number % 2], stamp * 10**8
             writer.add_message(channel, log_time=stamp_ns, publish_time=stamp_ns, data=text(stamp))
+        writer.finish()
+    return path
+
+
+def write_chunks(path: Path, *, others: bool = False, **options: object) -> Path:
+    """A whole MCAP file with ten messages, and what other tools than ROS record beside them."""
+    with path.open('wb') as stream:
+        writer = McapWriter(stream, compression=CompressionType.NONE, **options)
+        writer.start(profile='ros2')
+        schema = writer.register_schema(STRING_TYPE, 'ros2msg', b'string data')
+        channels = [writer.register_channel('/a', 'cdr', schema)]
+        if others:
+            described = writer.register_schema('state', 'jsonschema', b'{}')
+            channels += [writer.register_channel(f'/{n}', 'json', n) for n in (0, described)]
+        for number in range(10):
+            for channel in channels:
+                data = text(number) if channel == channels[0] else b'{}'
+                writer.add_message(channel, number * 10**8, data, number * 10**8)
         writer.finish()
     return path
 
@@ -116,6 +134,20 @@ def test_a_database_whose_journal_holds_all_of_it_is_read(tmp_path: Path) -> Non
     subprocess.run([sys.executable, '-c', code, str(path)], input=script, text=True, check=True)
     assert path.stat().st_size < 10_000
     assert stamps_and_notes(path)[0] == list(range(10))
+
+
+def test_chunks_that_nothing_counts_are_read(tmp_path: Path) -> None:
+    path = write_chunks(tmp_path / 'a.mcap', use_statistics=False, index_types=IndexType.CHUNK)
+    found, notes = stamps_and_notes(path)
+    assert found == list(range(10))
+    assert notes == ()
+
+
+def test_messages_of_other_tools_are_no_damage(tmp_path: Path) -> None:
+    found, notes = stamps_and_notes(write_chunks(tmp_path / 'a.mcap', others=True))
+    assert found == list(range(10))
+    assert [note for note in notes if 'damage' in note] == []
+    assert notes[:2] == tuple(f'/{n} is not stored as CDR and cannot be read' for n in (0, 2))
 
 
 @pytest.mark.parametrize('name', ['a#b', 'a?b', 'a%41b', 'with space'])
