@@ -34,7 +34,7 @@ def open_recording(
     Raises:
         RecordingError: there is no such path, it is none of these, or nothing in it can be read.
     """
-    place = Path(path).expanduser()
+    place = _expanded(Path(path))
     if not place.exists():
         raise RecordingError(f'{place} does not exist: expected {_KINDS}')
     if place.is_dir():
@@ -46,6 +46,14 @@ def open_recording(
     if place.suffix.lower() in pictures.VIDEO_SUFFIXES:
         return pictures.VideoRecording(place, calibration=calibration, fps=fps)
     raise RecordingError(f'{place} is not a recording by its name: expected {_KINDS}')
+
+
+def _expanded(path: Path) -> Path:
+    """A path with the home folder that it names; as it is where ``~`` is but a letter of it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _open_folder(folder: Path, calibration: CameraCalibration | None, fps: float) -> Recording:

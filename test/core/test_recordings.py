@@ -128,6 +128,13 @@ def test_a_single_file_is_a_recording(tmp_path, suffix):
     assert stamps(folder / f'bag{suffix}') == list(range(10))
 
 
+def test_a_name_that_begins_like_a_home_folder_is_one_like_any(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(stamps(write_camera(Path('~nobody_of_this_name')))) == 20
+    with pytest.raises(RecordingError, match='~nor_this_one does not exist'):
+        open_recording('~nor_this_one')
+
+
 def test_a_part_of_the_time_and_of_the_topics_is_read(tmp_path):
     path = write_camera(tmp_path / 'bag')
     names = ['/camera/image_raw']
