@@ -7,10 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from rosbags.convert.converter import is_same_wireformat
 from rosbags.interfaces import Connection
+from rosbags.interfaces.typing import Typesdict
 from rosbags.rosbag1 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -24,6 +27,7 @@ from monodepth2_ros.recordings.rosbag1_recovery import RecoveredRosbag1
 from monodepth2_ros.recordings.two_readers import TwoReaders
 
 _RENAMED = {'tf/msg/tfMessage': 'tf2_msgs/msg/TFMessage'}
+_Definition: TypeAlias = tuple[str, str]
 _ROS2_FORM = ('builtin_interfaces/msg/Time', 'std_msgs/msg/Header')
 
 
@@ -51,8 +55,9 @@ class Rosbag1Recording(Recording):
         if not first.message_count:
             self.close()
             raise RecordingError(f'{path} is an intact bag without any message')
-        self._store, unknown = _bag_types(first.connections)
-        known = [link for link in first.connections if link.msgtype not in unknown]
+        self._stores = _bag_types(first.connections)
+        known = [link for link in first.connections if _definition(link) in self._stores]
+        unknown = {link.msgtype for link in first.connections if link not in known}
         links, changes = _of_one_type(known)
         notes = [
             f'messages of type {name} have no equal in ROS 2 and are left out'
@@ -91,27 +96,49 @@ class Rosbag1Recording(Recording):
     def _converted(self, link: Connection, stamp_ns: int, data: bytes) -> bytes | None:
         """A message as CDR; None if it is damaged."""
         try:
-            return bytes(self._store.ros1_to_cdr(data, link.msgtype))
+            return bytes(self._stores[_definition(link)].ros1_to_cdr(data, link.msgtype))
         except Exception:
             # By its stamp, as the same message is met whenever its topic is read.
             self._unconverted[link.topic].add(stamp_ns)
             return None
 
 
-def _bag_types(links: Iterable[Connection]) -> tuple[Typestore, set[str]]:
-    store = get_typestore(Stores.EMPTY)
-    store.register({name: typestore().fielddefs[name] for name in _ROS2_FORM})
-    unknown = set()
+def _bag_types(links: Iterable[Connection]) -> dict[_Definition, Typestore]:
+    """For each definition that can be converted what converts it: one for all that agree.
+
+    Where bags of several years were merged, one type may have several definitions.
+    """
+    stores: dict[_Definition, Typestore] = {}
     for link in links:
         try:
             types = get_types_from_msg(link.msgdef.data, link.msgtype)
-            store.register({name: types[name] for name in types if name not in _ROS2_FORM})
         except Exception:
-            unknown.add(link.msgtype)
-        else:
-            if not _same_in_ros2(store, link):
-                unknown.add(link.msgtype)
-    return store, unknown
+            continue
+        known = {name: types[name] for name in types if name not in _ROS2_FORM}
+        found = dict.fromkeys(stores.values())
+        store = next(filter(partial(_registered, known), found), None) or _store()
+        if _registered(known, store) and _same_in_ros2(store, link):
+            stores[_definition(link)] = store
+    return stores
+
+
+def _store() -> Typestore:
+    store = get_typestore(Stores.EMPTY)
+    store.register({name: typestore().fielddefs[name] for name in _ROS2_FORM})
+    return store
+
+
+def _registered(types: Typesdict, store: Typestore) -> bool:
+    """Let a store know some types; False if it knows others by their names."""
+    try:
+        store.register(types)
+    except Exception:
+        return False
+    return True
+
+
+def _definition(link: Connection) -> _Definition:
+    return link.msgtype, link.msgdef.data
 
 
 def _same_in_ros2(store: Typestore, link: Connection) -> bool:

@@ -410,6 +410,26 @@ def test_a_ros1_bag_that_its_recorder_closed_plays_under_either_name(tmp_path):
             assert len(list(recording.messages())) == recording.message_count == 10
 
 
+def test_a_ros1_type_with_two_definitions_is_read_by_each_of_them(tmp_path):
+    one, two = 'int32 a', 'int32 a\nint32 b'
+    nested = f'my_msgs/Foo foo\n{"=" * 80}\nMSG: my_msgs/Foo\n{two}'
+    links = {
+        '/one': ('my_msgs/msg/Foo', one, 4),
+        '/two': ('my_msgs/msg/Foo', two, 8),
+        '/nested': ('my_msgs/msg/Bar', nested, 8),
+    }
+    with Ros1Writer(tmp_path / 'merged.bag') as writer:
+        for number, (topic, (kind, text, size)) in enumerate(links.items()):
+            link = writer.add_connection(topic, kind, msgdef=text, md5sum=f'{number:032}')
+            writer.write(link, number, bytes(range(size)))
+    with open_recording(tmp_path / 'merged.bag') as recording:
+        found = {message.topic: message.data for message in recording.messages()}
+        assert recording.notes == ()
+    assert found == {
+        topic: b'\0\1\0\0' + bytes(range(size)) for topic, (_, _, size) in links.items()
+    }
+
+
 def test_what_never_was_a_ros1_bag_is_refused(tmp_path):
     (tmp_path / 'drive.bag').write_text('something else')
     with pytest.raises(RecordingError, match=r'no readable ROS 1 bag .*does not begin like one'):
