@@ -454,8 +454,11 @@ def test_a_recording_without_one_usable_picture_is_refused(tmp_path: Path) -> No
     with pytest.raises(RecordingError, match='is a usable picture'):
         extract([bag], tmp_path / 'store', SMALL)
     intact = write_moving_bag(tmp_path / 'intact', frames=3)
-    with pytest.raises(RecordingError, match='no picture could be stored: no message'):
+    with pytest.raises(RecordingError, match=r'start_s is 50, but intact is 0\.2 s long: begin'):
         extract([intact], tmp_path / 'other', replace(SMALL, start_s=50.0))
+    assert not (tmp_path / 'other').exists()
+    with pytest.raises(RecordingError, match='no picture could be stored: no message'):
+        extract([intact], tmp_path / 'other', replace(SMALL, start_s=0.15, end_s=0.19))
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def extract(
         rigs = same_rigs(recordings, plans)
         document = _document(recordings, plans, rigs, settings)
         _check_odometry(recordings, settings)
+        _check_span(recordings, settings)
         cameras = [plan for rig in sorted(set(rigs)) for plan in plans[rig]]
         preparations = _preparations(cameras, document)
         stack.enter_context(_told_where(out))
@@ -222,6 +223,16 @@ def _check_odometry(recordings: Sequence[Recording], settings: ExtractionSetting
     if settings.odometry:
         for recording in recordings:
             named_topic(recording, settings.odometry)
+
+
+def _check_span(recordings: Sequence[Recording], settings: ExtractionSettings) -> None:
+    """Refuse to begin behind the end, before anything is written or deleted."""
+    longest = max(recordings, key=lambda recording: recording.duration_s)
+    if settings.start_s > longest.duration_s:
+        raise RecordingError(
+            f'start_s is {settings.start_s:g}, but {longest.name} is {longest.duration_s:.1f} s '
+            'long: begin earlier'
+        )
 
 
 def _document(
