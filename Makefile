@@ -35,7 +35,7 @@ demo: venv  ## play a drive through the node and leave pictures in demo/out (BAG
 
 # What measures time or talks through DDS runs alone; all else two at a time, each on a core of its own.
 ALONE := test/ros test/test_demo.py
-LATE := test/training/test_[m-z]*.py
+LATE := test/training/test_[i-z]*.py
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest --timeout 300 -p pytest_timeout -p _hypothesis_pytestplugin
 
 test: venv  ## check style and types, run every test (ARGS='-k name' for some)
