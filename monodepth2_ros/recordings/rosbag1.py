@@ -67,7 +67,7 @@ class Rosbag1Recording(Recording):
         super().__init__(
             path, _merge_topics(links), span, calibration=calibration, notes=notes + changes
         )
-        self._wanted = {(link.topic, link.msgtype) for link in links}
+        self._wanted = {(link.topic, _definition(link)) for link in links}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ class Rosbag1Recording(Recording):
         self, names: frozenset[str], start_ns: int | None, end_ns: int | None
     ) -> Iterator[Message]:
         def wanted(link: Connection) -> bool:
-            return link.topic in names and (link.topic, link.msgtype) in self._wanted
+            return link.topic in names and (link.topic, _definition(link)) in self._wanted
 
         for link, stamp_ns, data in self._readers.messages(wanted, start_ns, end_ns):
             cdr = self._converted(link, stamp_ns, data)

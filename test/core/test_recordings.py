@@ -430,6 +430,17 @@ def test_a_ros1_type_with_two_definitions_is_read_by_each_of_them(tmp_path):
     }
 
 
+def test_a_ros1_definition_without_equal_is_left_out_and_not_called_damage(tmp_path):
+    with Ros1Writer(tmp_path / 'merged.bag') as writer:
+        for number, text in enumerate(('int32 data', 'int64 data')):
+            link = writer.add_connection('/n', 'std_msgs/msg/Int32', msgdef=text, md5sum='0' * 32)
+            writer.write(link, number, bytes(4 * number + 4))
+    with open_recording(tmp_path / 'merged.bag') as recording:
+        assert [message.stamp_ns for message in recording.messages()] == [0]
+        (note,) = recording.notes
+    assert note == 'messages of type std_msgs/msg/Int32 have no equal in ROS 2 and are left out'
+
+
 def test_what_never_was_a_ros1_bag_is_refused(tmp_path):
     (tmp_path / 'drive.bag').write_text('something else')
     with pytest.raises(RecordingError, match=r'no readable ROS 1 bag .*does not begin like one'):
