@@ -83,8 +83,7 @@ def extract(
         plans = [_plans(recording, settings) for recording in recordings]
         rigs = same_rigs(recordings, plans)
         document = _document(recordings, plans, rigs, settings)
-        _check_odometry(recordings, settings)
-        _check_span(recordings, settings)
+        _check_wanted(recordings, settings)
         cameras = [plan for rig in sorted(set(rigs)) for plan in plans[rig]]
         preparations = _preparations(cameras, document)
         stack.enter_context(_told_where(out))
@@ -218,15 +217,15 @@ def _plans(recording: Recording, settings: ExtractionSettings) -> Plans:
     return plan_cameras([choose_drive_camera(recording, *settings.cameras)])
 
 
-def _check_odometry(recordings: Sequence[Recording], settings: ExtractionSettings) -> None:
-    """Refuse odometry that is named and not there, before anything is written or deleted."""
+def _check_wanted(recordings: Sequence[Recording], settings: ExtractionSettings) -> None:
+    """Refuse what is asked for and not there, before anything is written or deleted.
+
+    Raises:
+        RecordingError: a recording lacks the odometry that is named, or all end before the start.
+    """
     if settings.odometry:
         for recording in recordings:
             named_topic(recording, settings.odometry)
-
-
-def _check_span(recordings: Sequence[Recording], settings: ExtractionSettings) -> None:
-    """Refuse to begin behind the end, before anything is written or deleted."""
     longest = max(recordings, key=lambda recording: recording.duration_s)
     if settings.start_s > longest.duration_s:
         raise RecordingError(
