@@ -64,7 +64,8 @@ def begin_config(
         config = _read(name, changes, overrides)
     if _learns_from_new_motion(config) and not config.optimisation.hold_depth_steps:
         changes['optimisation.hold_depth_steps'] = _HOLD_STEPS
-    return _read(name, changes, overrides)
+        config = _read(name, changes, overrides)
+    return config
 
 
 def _read(name: str, changes: Mapping[str, object], overrides: Iterable[str]) -> TrainingConfig:
